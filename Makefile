@@ -1,0 +1,42 @@
+# bridgepoint. The two commands of the README are `make demo` and `make test`; both install what they need.
+#
+#   make demo            watch a room being checked, end to end (ARGS=--exit ends by itself)
+#   make test            everything that must hold on every change
+#   make test-more       what is slow or heavy besides
+#   make bench           the figures
+#   SKIP_APT=1           do not touch Debian packages
+
+CARGO ?= cargo
+BIN := target/debug
+ARGS ?=
+
+.PHONY: demo test test-more bench fmt lint build apt-run apt-test
+
+demo: apt-run build
+	@$(BIN)/bridgepoint-demo $(ARGS)
+
+test: apt-test fmt lint build
+	$(CARGO) test --workspace --no-fail-fast
+	@tests/check-pure.sh
+
+test-more: test
+	@tests/fresh-clone.sh
+
+bench: apt-run build
+	$(CARGO) test --package bridgepoint-tests --benches
+
+build:
+	$(CARGO) build --workspace --bins
+
+fmt:
+	$(CARGO) fmt --all --check
+
+lint:
+	$(CARGO) clippy --workspace --all-targets -- -D warnings
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps --quiet
+
+apt-run:
+	@packaging/apt/install run
+
+apt-test:
+	@packaging/apt/install run test

@@ -1,0 +1,98 @@
+//! `enrol`: asks the province to trust this box, shows the fingerprint that is compared by telephone, and says
+//! how it stands.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bridgepoint_protocol::text::{self, Contacts, Params};
+
+use super::{Failure, Outcome, media, settings, state};
+use crate::cli::{Where, exit};
+use crate::say::{self, params};
+use crate::station::Station;
+use crate::uplink::{Pin, Standing, Uplink};
+
+/// How long the hub is waited for.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Asks, and says how it stands.
+pub(super) async fn enrol(place: &Where, accept_hub: bool) -> Outcome {
+    let settings = settings(place)?;
+    let lang = settings.lang;
+    let hub = settings.hub.clone().ok_or_else(|| {
+        Failure::config(format!(
+            "{} has no [hub]; there is nobody to enrol with",
+            place.config.display()
+        ))
+    })?;
+    let state = state(place);
+    if accept_hub {
+        let _lock = state.lock().map_err(Failure::internal)?;
+        // The next key that is shown is pinned; it is printed below to be compared.
+        Pin::default().save(&state).map_err(Failure::internal)?;
+    }
+    let contacts = Contacts::new(&settings.contacts);
+    let station = Station::open(settings, state, media(place)?).map_err(Failure::internal)?;
+    println!("{}", say::fingerprint(lang, station.key.kid()));
+    let uplink = Uplink::start(Arc::clone(&station), &hub).map_err(Failure::config)?;
+    let mut standing = uplink.standing.clone();
+    let settled = standing.wait_for(|s| {
+        matches!(
+            s,
+            Standing::Online | Standing::StrangeHub { .. } | Standing::Refused { .. }
+        )
+    });
+    let _decided = tokio::time::timeout(PATIENCE, settled).await;
+    let how = uplink.standing.borrow().clone();
+    uplink.stop(Duration::from_secs(2)).await;
+    if let Some(key) = station.pin().verifying() {
+        println!(
+            "{}",
+            text::ui(
+                lang,
+                "hub-fingerprint",
+                &params([("fingerprint", key.kid().fingerprint().into())])
+            )
+        );
+    }
+    let own = station.key.kid().fingerprint();
+    match how {
+        Standing::Online => println!("{}", text::ui(lang, "enrol-approved", &Params::new())),
+        Standing::NotApproved | Standing::Connecting => {
+            println!("{}", text::ui(lang, "enrol-sent", &Params::new()));
+            println!(
+                "{}",
+                text::ui_with(
+                    lang,
+                    "enrol-pending",
+                    &params([("fingerprint", own.into())]),
+                    &contacts
+                )
+            );
+        }
+        Standing::StrangeHub { kid } => {
+            let shown = params([("fingerprint", kid.fingerprint().into())]);
+            return Err(Failure::internal(text::ui_with(
+                lang,
+                "hub-changed",
+                &shown,
+                &contacts,
+            )));
+        }
+        Standing::Away { why } => {
+            let address = format!("{}:{}", hub.broker.host, hub.broker.port);
+            let said = text::ui(lang, "delivery-away", &params([("address", address.into())]));
+            return Err(Failure::internal(format!("{said} ({why})")));
+        }
+        Standing::Refused { reason } => {
+            let said = text::sentence(
+                lang,
+                "hub.refused",
+                &params([("reason", reason.into())]),
+                &contacts,
+            );
+            return Err(Failure::internal(format!("{}. {}", said.label, said.act)));
+        }
+    }
+    Ok(exit::OK)
+}

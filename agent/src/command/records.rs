@@ -1,0 +1,191 @@
+//! `status`, `baseline`, `logbook list`: what the box keeps, read and printed.
+
+use bridgepoint_protocol::claims::{Event, Report};
+use bridgepoint_protocol::envelope::Kind;
+use bridgepoint_protocol::text::{self, Contacts, Params};
+use serde_json::json;
+
+use super::{Failure, Outcome, lang, media, settings, state};
+use crate::baseline::Baseline;
+use crate::cli::{Where, exit};
+use crate::logbook::{self, Listed};
+use crate::say::{self, Dress, params};
+use crate::socket::{self, Answer, Request};
+use crate::station::{Station, last_full_report};
+
+/// The last full result, and what waits for delivery. Its exit code is the verdict's.
+pub(super) fn status(place: &Where, json: bool) -> Outcome {
+    let settings = settings(place)?;
+    let lang = settings.lang;
+    let dir = state(place).join("logbook");
+    let listed = logbook::list(&dir).map_err(Failure::internal)?;
+    let waiting = listed.iter().filter(|entry| entry.received_ms.is_none()).count();
+    let report = last_full_report(&dir).map_err(Failure::internal)?;
+    let received_ms = report
+        .as_ref()
+        .and_then(|report| listed.iter().find(|entry| entry.seq == report.link.seq))
+        .and_then(|entry| entry.received_ms);
+    if json {
+        let status = json!({ "report": report, "received_ms": received_ms, "waiting": waiting });
+        println!("{}", serde_json::to_string(&status).map_err(Failure::internal)?);
+    } else {
+        match &report {
+            Some(report) => print!("{}", say::report(report, &settings, lang, Dress::stdout())),
+            None => println!("{}", text::ui(lang, "no-report", &Params::new())),
+        }
+        if let Some(at) = received_ms {
+            let time = text::clock_time(lang, at);
+            println!(
+                "{}",
+                text::ui(lang, "delivery-received", &params([("time", time.into())]))
+            );
+        }
+        if waiting > 0 && settings.hub.is_some() {
+            println!(
+                "{}",
+                text::ui(lang, "delivery-kept", &params([("n", waiting.into())]))
+            );
+        }
+    }
+    Ok(
+        report.map_or(exit::of(bridgepoint_protocol::claims::Verdict::Unknown), |r| {
+            exit::of(r.claimed_verdict())
+        }),
+    )
+}
+
+pub(super) fn baseline_show(place: &Where, json: bool) -> Outcome {
+    let lang = lang(place);
+    let baseline = Baseline::load(&state(place)).map_err(Failure::internal)?;
+    match baseline {
+        None => println!(
+            "{}",
+            if json {
+                "null".to_owned()
+            } else {
+                text::ui(lang, "baseline-none", &Params::new())
+            }
+        ),
+        Some(baseline) if json => {
+            println!("{}", serde_json::to_string(&baseline).map_err(Failure::internal)?)
+        }
+        Some(baseline) => {
+            let time = text::moment(lang, baseline.accepted_ms, crate::clock::wall_ms());
+            let said = params([("time", time.into()), ("by", baseline.allowed_by.clone().into())]);
+            println!("{}", text::ui(lang, "baseline-since", &said));
+            for finding in baseline
+                .findings
+                .iter()
+                .filter(|f| f.value.is_some() || !f.params.is_empty())
+            {
+                let label = text::check_label_with(lang, &finding.check, &finding.params);
+                let value = finding
+                    .value
+                    .map(|v| text::amount(lang, v, finding.unit.as_deref()));
+                let says: Vec<String> = finding.params.iter().map(|(k, v)| format!("{k}={v}")).collect();
+                println!(
+                    "  {label}: {} {}",
+                    value.unwrap_or_default(),
+                    text::clean(&says.join(" "))
+                );
+            }
+        }
+    }
+    Ok(exit::OK)
+}
+
+pub(super) async fn baseline_accept(place: &Where, by: Option<String>, allowed_by: String) -> Outcome {
+    let by = by
+        .or_else(|| std::env::var("SUDO_USER").ok())
+        .or_else(|| std::env::var("USER").ok())
+        .unwrap_or_else(|| "?".into());
+    if allowed_by.trim().is_empty() {
+        return Err(Failure::usage(
+            "--allowed-by is empty; a rehearsal is accepted with somebody's word (R20)",
+        ));
+    }
+    let settings = settings(place)?;
+    let lang = settings.lang;
+    let request = Request::AcceptBaseline {
+        by: by.clone(),
+        allowed_by: allowed_by.clone(),
+    };
+    let running = socket::ask(&place.state.join("agent.sock"), &request)
+        .await
+        .map_err(Failure::internal)?;
+    match running {
+        Some(mut answers) => match answers.next().await.map_err(Failure::internal)? {
+            Some(Answer::Accepted { .. }) => {}
+            Some(Answer::Refused { why }) => return Err(Failure::internal(why)),
+            Some(Answer::Told(_)) | None => {
+                return Err(Failure::internal("the running agent did not answer; try again"));
+            }
+        },
+        None => {
+            let station = Station::open(settings, state(place), media(place)?).map_err(Failure::internal)?;
+            station
+                .accept_baseline(by, allowed_by.clone())
+                .map_err(Failure::internal)?;
+        }
+    }
+    let time = text::clock_time(lang, crate::clock::wall_ms());
+    let said = params([("time", time.into()), ("by", allowed_by.into())]);
+    println!("{}", text::ui(lang, "baseline-accepted", &said));
+    Ok(exit::OK)
+}
+
+pub(super) fn logbook_list(place: &Where, json: bool) -> Outcome {
+    let lang = lang(place);
+    let listed = logbook::list(&state(place).join("logbook")).map_err(Failure::internal)?;
+    if json {
+        let rows: Vec<_> = listed
+            .iter()
+            .map(|entry| {
+                let claims: serde_json::Value = serde_json::from_slice(&entry.payload).unwrap_or_default();
+                json!({ "seq": entry.seq, "kind": entry.kind.typ(), "at_ms": entry.at_ms, "received_ms": entry.received_ms, "claims": claims })
+            })
+            .collect();
+        println!("{}", serde_json::to_string(&rows).map_err(Failure::internal)?);
+        return Ok(exit::OK);
+    }
+    if listed.is_empty() {
+        println!("{}", text::ui(lang, "logbook-empty", &Params::new()));
+    }
+    for entry in &listed {
+        let received = match entry.received_ms {
+            Some(at) => text::state_with(
+                lang,
+                "received",
+                &params([("time", text::clock_time(lang, at).into())]),
+            ),
+            None => "–".into(),
+        };
+        println!(
+            "{:>6}  {}  {}  {received}",
+            entry.seq,
+            text::moment(lang, entry.at_ms, crate::clock::wall_ms()),
+            what(entry, lang)
+        );
+    }
+    Ok(exit::OK)
+}
+
+/// What an entry says, in a few words.
+fn what(entry: &Listed, lang: text::Lang) -> String {
+    let none = Contacts::default();
+    match entry.kind {
+        Kind::Report => serde_json::from_slice::<Report>(&entry.payload)
+            .map(|report| {
+                let verdict = text::verdict(lang, report.claimed_verdict());
+                match &report.scope {
+                    Some(scope) => format!("{verdict} ({})", text::clean(&scope.0.join(", "))),
+                    None => verdict.to_owned(),
+                }
+            })
+            .unwrap_or_else(|_| entry.kind.typ().to_owned()),
+        Kind::Event => serde_json::from_slice::<Event>(&entry.payload)
+            .map(|event| text::event(lang, &event, &none).label)
+            .unwrap_or_else(|_| entry.kind.typ().to_owned()),
+        other => other.typ().to_owned(),
+    }
+}

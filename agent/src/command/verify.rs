@@ -1,0 +1,123 @@
+//! `verify` and `logbook verify`: does every signature and every link hold? Needs no hub.
+
+use std::path::{Path, PathBuf};
+
+use bridgepoint_protocol::envelope::{Jwk, Kind, VerifyingKey, open, open_enrolment};
+use bridgepoint_protocol::logbook::{Keys, verify};
+use bridgepoint_protocol::text::{self, Contacts, Lang};
+
+use super::{Failure, Outcome, lang, read, state};
+use crate::cli::{Where, exit};
+use crate::key;
+use crate::logbook;
+use crate::say::params;
+use crate::uplink::Pin;
+
+/// The whole logbook of this box.
+pub(super) fn logbook(place: &Where) -> Outcome {
+    let lang = lang(place);
+    let state = state(place);
+    let agent = vec![key::load(&state).map_err(Failure::internal)?.verifying()];
+    let hub: Vec<VerifyingKey> = Pin::load(&state)
+        .map_err(Failure::internal)?
+        .verifying()
+        .into_iter()
+        .collect();
+    match logbook::verify(&state.join("logbook"), &agent, &hub) {
+        Ok(walk) if walk.entries == 0 => {
+            println!("{}", text::ui(lang, "logbook-empty", &text::Params::new()));
+            Ok(exit::OK)
+        }
+        Ok(walk) => {
+            let first = walk.first.map_or(0, |(seq, _)| seq);
+            let last = walk.head.map_or(0, |(seq, _)| seq);
+            let said = params([
+                ("n", walk.entries.into()),
+                ("first", first.into()),
+                ("last", last.into()),
+            ]);
+            println!("{}", text::ui(lang, "logbook-ok", &said));
+            if let Some((_, hash)) = walk.head {
+                println!("{hash}");
+            }
+            Ok(exit::OK)
+        }
+        Err(broken) => {
+            let said = params([
+                ("line", broken.line.into()),
+                ("reason", broken.why.clone().into()),
+            ]);
+            println!(
+                "{}",
+                text::ui_with(lang, "logbook-broken", &said, &Contacts::default())
+            );
+            eprintln!("bridgepoint-agent: {broken}");
+            Ok(exit::NOT_VERIFIED)
+        }
+    }
+}
+
+/// One envelope, or one file of a logbook.
+pub(super) fn file(place: &Where, path: &Path, given: &[PathBuf]) -> Outcome {
+    let lang = lang(place);
+    let bytes = read(path)?;
+    let keys = keys(place, given)?;
+    let trimmed = bytes.trim_ascii();
+    let name = path.display().to_string();
+    if trimmed.contains(&b'\n') {
+        let keys = Keys {
+            agent: &keys,
+            hub: &keys,
+        };
+        return Ok(match verify(&bytes, keys, None) {
+            Ok(_) => good(lang, &name),
+            Err(broken) => bad(lang, &name, Some(broken.line), &broken.why.to_string()),
+        });
+    }
+    let opened = match open_enrolment(trimmed) {
+        Ok((opened, _)) => Ok(opened),
+        Err(_) => open(trimmed, &Kind::ALL, |kid| {
+            keys.iter().find(|key| key.kid() == *kid).copied()
+        }),
+    };
+    Ok(match opened {
+        Ok(_) => good(lang, &name),
+        Err(why) => bad(lang, &name, None, &why.to_string()),
+    })
+}
+
+fn good(lang: Lang, file: &str) -> u8 {
+    println!(
+        "{}",
+        text::ui(lang, "verify-ok", &params([("file", file.into())]))
+    );
+    exit::OK
+}
+
+fn bad(lang: Lang, file: &str, line: Option<u64>, why: &str) -> u8 {
+    let mut said = params([("file", file.into()), ("reason", why.into())]);
+    if let Some(line) = line {
+        said.insert("line".into(), line.into());
+    }
+    println!("{}", text::ui(lang, "verify-bad", &said));
+    exit::NOT_VERIFIED
+}
+
+/// The keys that were given, else this box's own and its hub's.
+fn keys(place: &Where, given: &[PathBuf]) -> Result<Vec<VerifyingKey>, Failure> {
+    if given.is_empty() {
+        let state = state(place);
+        let own = key::load(&state).map_err(Failure::internal)?.verifying();
+        let hub = Pin::load(&state).map_err(Failure::internal)?.verifying();
+        return Ok(std::iter::once(own).chain(hub).collect());
+    }
+    given
+        .iter()
+        .map(|path| {
+            let wrong =
+                |why: String| Failure::usage(format!("{} is no Ed25519 key as JWK ({why})", path.display()));
+            let jwk: Jwk = serde_json::from_slice(&read(path)?).map_err(|e| wrong(e.to_string()))?;
+            VerifyingKey::from_jwk(&jwk).map_err(|e| wrong(e.to_string()))
+        })
+        .collect()
+}

@@ -1,0 +1,211 @@
+//! The daemon's counter: whoever wants a check (the page, the command line) asks here. One run at a time; who
+//! comes while one is made joins it. Everybody sees the same progress.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use bridgepoint_protocol::check::Probe;
+use bridgepoint_protocol::claims::{Finding, Report};
+use serde::{Deserialize, Serialize};
+use tokio::sync::{broadcast, mpsc, watch};
+
+use crate::run::Progress;
+use crate::station::{Order, Station};
+use crate::uplink::{Standing, Uplink};
+
+/// How long a check waits for the hub's receipt before it says "kept on the box".
+pub(crate) const RECEIPT_PATIENCE: Duration = Duration::from_secs(5);
+
+/// How a check ended, for whoever asked for it.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Ended {
+    /// The report.
+    pub(crate) report: Report,
+    /// Why it is not in the logbook, if it is not.
+    pub(crate) not_kept: Option<String>,
+    /// Where it is.
+    pub(crate) delivery: Whereabouts,
+}
+
+/// Where a report is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Whereabouts {
+    /// There is no hub to send it to.
+    NoHub,
+    /// The hub has signed that it has it.
+    Received,
+    /// It is in the outbox.
+    Queued,
+    /// It is in the outbox, and the hub has not taken this box's key yet.
+    NotApproved,
+}
+
+/// What is told while a check is made, and at its end.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Told {
+    /// A step.
+    Progress(Progress),
+    /// The end.
+    Ended(Box<Ended>),
+}
+
+/// What is being done now, for a page that is opened in the middle.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Now {
+    /// Grows with every change.
+    pub(crate) version: u64,
+    /// The run that is made, if there is one.
+    pub(crate) running: Option<Running>,
+}
+
+/// A run that is being made.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Running {
+    /// Checks done.
+    pub(crate) done: usize,
+    /// Checks in all.
+    pub(crate) total: usize,
+    /// The act that began last.
+    pub(crate) act: Option<(Probe, Option<String>)>,
+    /// What is known so far.
+    pub(crate) findings: Vec<Finding>,
+}
+
+/// The counter.
+pub(crate) struct Front {
+    /// The box.
+    pub(crate) station: Arc<Station>,
+    uplink: Option<Uplink>,
+    now: watch::Sender<Now>,
+    told: Mutex<Option<broadcast::Sender<Told>>>,
+    cancel: watch::Sender<bool>,
+}
+
+impl Front {
+    /// Opens the counter.
+    pub(crate) fn new(station: Arc<Station>, uplink: Option<Uplink>) -> Arc<Self> {
+        let (now, _) = watch::channel(Now::default());
+        let (cancel, _) = watch::channel(false);
+        Arc::new(Self {
+            station,
+            uplink,
+            now,
+            told: Mutex::new(None),
+            cancel,
+        })
+    }
+
+    /// What is being done now, and every change of it.
+    pub(crate) fn watch(&self) -> watch::Receiver<Now> {
+        self.now.subscribe()
+    }
+
+    /// How delivery stands; `None` without a hub.
+    pub(crate) fn standing(&self) -> Option<watch::Receiver<Standing>> {
+        self.uplink.as_ref().map(|uplink| uplink.standing.clone())
+    }
+
+    /// Starts a check, or joins the one that is made.
+    pub(crate) fn check(self: &Arc<Self>, order: Order) -> broadcast::Receiver<Told> {
+        let mut told = self.told();
+        if let Some(running) = told.as_ref() {
+            return running.subscribe();
+        }
+        let (tell, listen) = broadcast::channel(1024);
+        *told = Some(tell.clone());
+        let front = Arc::clone(self);
+        tokio::spawn(async move { front.make(order, tell).await });
+        listen
+    }
+
+    /// Something new stands in the logbook.
+    pub(crate) fn new_entry(&self) {
+        if let Some(uplink) = &self.uplink {
+            uplink.new_entry();
+        }
+        self.change(|_| {});
+    }
+
+    /// Stops what is being made, and delivery.
+    pub(crate) async fn close(self: Arc<Self>) {
+        self.cancel.send_replace(true);
+        let mut now = self.watch();
+        let idle = now.wait_for(|now| now.running.is_none());
+        let _late = tokio::time::timeout(Duration::from_secs(10), idle).await;
+        if let Some(uplink) = &self.uplink {
+            uplink.stop(Duration::from_secs(3)).await;
+        }
+    }
+
+    async fn make(&self, order: Order, tell: broadcast::Sender<Told>) {
+        self.change(|now| now.running = Some(Running::default()));
+        let (progress, mut steps) = mpsc::unbounded_channel();
+        let check = self.station.check(order, progress, self.cancel.subscribe());
+        let watching = async {
+            while let Some(step) = steps.recv().await {
+                self.change(|now| now.take(&step));
+                let _watched = tell.send(Told::Progress(step));
+            }
+        };
+        let (made, ()) = tokio::join!(check, watching);
+        self.new_entry();
+        let delivery = match (&self.uplink, &made.kept) {
+            (None, _) => Whereabouts::NoHub,
+            (Some(_), Err(_)) => Whereabouts::Queued,
+            (Some(uplink), Ok(())) => whereabouts(&self.station, uplink, made.report.link.seq).await,
+        };
+        let not_kept = made.kept.err().map(|error| error.to_string());
+        let ended = Ended {
+            report: made.report,
+            not_kept,
+            delivery,
+        };
+        *self.told() = None;
+        self.change(|now| now.running = None);
+        let _watched = tell.send(Told::Ended(Box::new(ended)));
+    }
+
+    fn change(&self, change: impl FnOnce(&mut Now)) {
+        self.now.send_modify(|now| {
+            now.version += 1;
+            change(now);
+        });
+    }
+
+    fn told(&self) -> MutexGuard<'_, Option<broadcast::Sender<Told>>> {
+        self.told.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Waits for the hub's receipt of an entry, as long as that makes sense.
+pub(crate) async fn whereabouts(station: &Station, uplink: &Uplink, seq: u64) -> Whereabouts {
+    if station.wait_for_receipt(seq, RECEIPT_PATIENCE).await {
+        return Whereabouts::Received;
+    }
+    match *uplink.standing.borrow() {
+        Standing::NotApproved => Whereabouts::NotApproved,
+        _ => Whereabouts::Queued,
+    }
+}
+
+impl Now {
+    fn take(&mut self, step: &Progress) {
+        let running = self.running.get_or_insert_default();
+        match step {
+            Progress::Begun { total } => running.total = *total,
+            Progress::Started { probe, device } => running.act = Some((*probe, device.clone())),
+            Progress::Finished {
+                findings,
+                done,
+                total,
+                ..
+            } => {
+                running.done = *done;
+                running.total = *total;
+                running.findings.extend(findings.iter().cloned());
+            }
+        }
+    }
+}

@@ -1,0 +1,201 @@
+//! The logbook against power cuts, repetitions and clocks.
+
+use bridgepoint_protocol::claims::ClockState;
+use bridgepoint_protocol::envelope::VerifyingKey;
+use serde_json::{Value, json};
+
+use super::*;
+
+const NOVEMBER: i64 = 1_764_060_000_000; // 2025-11-25T08:40:00Z
+
+fn key() -> SigningKey {
+    SigningKey::from_pkcs8(&SigningKey::generate(&ring::rand::SystemRandom::new()).unwrap()).unwrap()
+}
+
+fn stamp(wall_ms: i64, mono_ms: u64) -> Stamp {
+    Stamp {
+        wall_ms,
+        mono_ms,
+        boot: "b".repeat(32),
+        clock: ClockState::Ntp,
+    }
+}
+
+fn claims(link: EntryLink) -> Value {
+    let mut value = serde_json::to_value(link).unwrap();
+    value["v"] = json!(1);
+    value
+}
+
+fn receipt(hub: &SigningKey, seq: u64, hash: EntryHash) -> (String, Receipt) {
+    let receipt = Receipt {
+        v: 1,
+        org: "abc".parse().unwrap(),
+        room: "def".parse().unwrap(),
+        iat: 0,
+        seq: Some(seq),
+        hash,
+        received_ms: 5,
+        nonce: Some("challenge".into()),
+    };
+    (seal(hub, Kind::Receipt, &receipt).unwrap().jws, receipt)
+}
+
+fn check(dir: &Path, agent: VerifyingKey, hub: VerifyingKey) -> Result<u64, BookBroken> {
+    verify(dir, &[agent], &[hub]).map(|walk| walk.entries)
+}
+
+#[test]
+fn entries_chain_over_reopening_and_only_a_receipt_empties_the_outbox() {
+    let root = tempfile::tempdir().unwrap();
+    let (agent, hub) = (key(), key());
+    let mut book = Logbook::open(root.path().to_owned()).unwrap();
+    let (first, sealed) = book
+        .append(&agent, Kind::Report, &stamp(NOVEMBER, 1000), claims)
+        .unwrap();
+    book.append(&agent, Kind::Event, &stamp(NOVEMBER + 1000, 2000), claims)
+        .unwrap();
+    assert_eq!((first, book.waiting()), (1, 2));
+
+    let (jws, mut wrong) = receipt(&hub, 1, sealed.hash);
+    wrong.hash = EntryHash::ZERO;
+    assert!(
+        !book.receipt(&jws, &wrong).unwrap(),
+        "a receipt for another entry empties nothing"
+    );
+    let (jws, right) = receipt(&hub, 1, sealed.hash);
+    assert!(book.receipt(&jws, &right).unwrap());
+    assert!(
+        !book.receipt(&jws, &right).unwrap(),
+        "a repetition changes nothing"
+    );
+
+    let mut book = Logbook::open(root.path().to_owned()).unwrap();
+    assert_eq!(book.outbox(), [2]);
+    let (_, sealed) = book
+        .append(&agent, Kind::Report, &stamp(NOVEMBER + 2000, 3000), claims)
+        .unwrap();
+    let payload: Value = read_unverified(sealed.jws.as_bytes())
+        .map(|line| match line {
+            Line::Entry(entry) => serde_json::from_slice(&entry.payload).unwrap(),
+            Line::Receipt(_) => panic!("an entry"),
+        })
+        .unwrap();
+    assert_eq!(
+        (payload["seq"].clone(), payload["witness"]["seq"].clone()),
+        (json!(3), json!(1))
+    );
+    assert_eq!(payload["nonce"], "challenge");
+    assert_eq!(book.outbox(), [3, 2], "the newest first, then from the oldest on");
+    assert_eq!(book.outgoing(3).unwrap().unwrap().jws, sealed.jws);
+    assert_eq!(check(root.path(), agent.verifying(), hub.verifying()), Ok(3));
+    assert_eq!(list(root.path()).unwrap()[0].received_ms, Some(5));
+}
+
+#[test]
+fn a_line_cut_off_by_a_power_cut_is_removed_and_its_number_used_again() {
+    let root = tempfile::tempdir().unwrap();
+    let (agent, hub) = (key(), key());
+    let mut book = Logbook::open(root.path().to_owned()).unwrap();
+    book.append(&agent, Kind::Report, &stamp(NOVEMBER, 0), claims)
+        .unwrap();
+    book.append(&agent, Kind::Report, &stamp(NOVEMBER, 0), claims)
+        .unwrap();
+    let path = root.path().join("2025-11.log");
+    let whole = std::fs::read(&path).unwrap();
+    let first_line = whole.iter().position(|b| *b == b'\n').unwrap() + 1;
+    for cut in first_line..whole.len() {
+        std::fs::write(&path, &whole[..cut]).unwrap();
+        let mut book = Logbook::open(root.path().to_owned()).unwrap();
+        assert_eq!(book.head().unwrap().0, 1, "cut at {cut}");
+        book.append(&agent, Kind::Report, &stamp(NOVEMBER, 0), claims)
+            .unwrap();
+        assert_eq!(
+            check(root.path(), agent.verifying(), hub.verifying()),
+            Ok(2),
+            "cut at {cut}"
+        );
+    }
+}
+
+#[test]
+fn months_follow_the_clock_but_never_go_back() {
+    let root = tempfile::tempdir().unwrap();
+    let (agent, hub) = (key(), key());
+    let mut book = Logbook::open(root.path().to_owned()).unwrap();
+    let december = NOVEMBER + 30 * 86_400_000;
+    for wall in [NOVEMBER, december, NOVEMBER, 0] {
+        book.append(&agent, Kind::Report, &stamp(wall, 0), claims)
+            .unwrap();
+    }
+    let files: Vec<_> = read::months(root.path())
+        .unwrap()
+        .into_iter()
+        .map(|(month, _)| month)
+        .collect();
+    assert_eq!(files, ["2025-11", "2025-12"]);
+    assert_eq!(check(root.path(), agent.verifying(), hub.verifying()), Ok(4));
+}
+
+#[test]
+fn a_clock_that_jumped_since_the_last_entry_is_called_stepped() {
+    let root = tempfile::tempdir().unwrap();
+    let agent = key();
+    let mut book = Logbook::open(root.path().to_owned()).unwrap();
+    let mut said = |wall, mono| {
+        let (_, sealed) = book
+            .append(&agent, Kind::Report, &stamp(wall, mono), claims)
+            .unwrap();
+        match read_unverified(sealed.jws.as_bytes()).unwrap() {
+            Line::Entry(entry) => serde_json::from_slice::<Value>(&entry.payload).unwrap()["clk"].clone(),
+            Line::Receipt(_) => panic!("an entry"),
+        }
+    };
+    assert_eq!(said(NOVEMBER, 1_000), "ntp");
+    assert_eq!(said(NOVEMBER + 60_000, 61_000), "ntp");
+    assert_eq!(said(NOVEMBER + 86_400_000, 62_000), "stepped");
+    assert_eq!(said(NOVEMBER + 86_401_000, 63_000), "ntp");
+    assert_eq!(said(0, 64_000), "stepped");
+}
+
+#[test]
+fn a_disk_that_refuses_is_told_and_the_chain_stays_whole() {
+    let root = tempfile::tempdir().unwrap();
+    let (agent, hub) = (key(), key());
+    let mut book = Logbook::open(root.path().to_owned()).unwrap();
+    book.append(&agent, Kind::Report, &stamp(NOVEMBER, 0), claims)
+        .unwrap();
+    // The next month's file cannot be made: a directory stands in its place.
+    std::fs::create_dir(root.path().join("2025-12.log")).unwrap();
+    let december = NOVEMBER + 30 * 86_400_000;
+    let error = book
+        .append(&agent, Kind::Report, &stamp(december, 0), claims)
+        .unwrap_err()
+        .to_string();
+    assert!(
+        error.contains("2025-12.log") && error.contains("free space"),
+        "{error}"
+    );
+    std::fs::remove_dir(root.path().join("2025-12.log")).unwrap();
+    let (seq, _) = book
+        .append(&agent, Kind::Report, &stamp(december, 0), claims)
+        .unwrap();
+    assert_eq!(seq, 2);
+    assert_eq!(check(root.path(), agent.verifying(), hub.verifying()), Ok(2));
+}
+
+#[test]
+fn a_logbook_that_cannot_be_read_is_not_written_over() {
+    let root = tempfile::tempdir().unwrap();
+    let agent = key();
+    let mut book = Logbook::open(root.path().to_owned()).unwrap();
+    book.append(&agent, Kind::Report, &stamp(NOVEMBER, 0), claims)
+        .unwrap();
+    let path = root.path().join("2025-11.log");
+    let mut text = std::fs::read(&path).unwrap();
+    text.extend_from_slice(b"garbage\n");
+    std::fs::write(&path, &text).unwrap();
+    let error = Logbook::open(root.path().to_owned()).unwrap_err().to_string();
+    assert!(error.contains("line 2"), "{error}");
+    assert_eq!(std::fs::read(&path).unwrap(), text);
+}

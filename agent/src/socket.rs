@@ -1,0 +1,188 @@
+//! `agent.sock`: how the command line asks the running daemon. One JSON line a request, JSON lines back until
+//! the end. Only the box's own user and its group reach it.
+
+use std::io;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+use std::sync::Arc;
+
+use bridgepoint_protocol::claims::{Scope, Trigger};
+use serde::{Deserialize, Serialize};
+use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
+use tokio::net::{UnixListener, UnixStream};
+
+use crate::front::{Front, Told};
+use crate::station::Order;
+
+/// Longest request, bytes.
+const MAX_REQUEST: u64 = 64 * 1024;
+
+/// What can be asked.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Request {
+    /// A check.
+    Check {
+        /// Why.
+        trigger: Trigger,
+        /// Only this.
+        scope: Option<Scope>,
+    },
+    /// Accept the last full run as the rehearsal.
+    AcceptBaseline {
+        /// Who accepts.
+        by: String,
+        /// Who allowed it.
+        allowed_by: String,
+    },
+}
+
+/// What is answered, a line each.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Answer {
+    /// Of a check.
+    Told(Told),
+    /// The baseline was accepted: when that run ended, UTC milliseconds.
+    Accepted {
+        /// The run's end.
+        measured_ms: i64,
+    },
+    /// It was not done.
+    Refused {
+        /// Why, and what to do.
+        why: String,
+    },
+}
+
+/// Listens at `path` for as long as this is polled.
+///
+/// # Errors
+/// When the socket cannot be made.
+pub(crate) fn listen(path: &Path) -> io::Result<UnixListener> {
+    // The state directory is locked, so a socket that is there belongs to a daemon that is gone.
+    let _left_over = std::fs::remove_file(path);
+    let listener = UnixListener::bind(path)?;
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o660))?;
+    Ok(listener)
+}
+
+/// Serves whoever connects.
+pub(crate) async fn serve(listener: UnixListener, front: Arc<Front>) {
+    loop {
+        match listener.accept().await {
+            Ok((stream, _)) => {
+                let front = Arc::clone(&front);
+                tokio::spawn(async move {
+                    if let Err(error) = converse(stream, front).await {
+                        tracing::debug!(%error, "a caller went away");
+                    }
+                });
+            }
+            Err(error) => {
+                tracing::error!(%error, "nobody can connect to the agent's socket");
+                return;
+            }
+        }
+    }
+}
+
+async fn converse(stream: UnixStream, front: Arc<Front>) -> io::Result<()> {
+    let (read, mut write) = stream.into_split();
+    let mut line = String::new();
+    BufReader::new(read.take(MAX_REQUEST))
+        .read_line(&mut line)
+        .await?;
+    match serde_json::from_str(&line) {
+        Ok(Request::Check { trigger, scope }) => {
+            let mut told = front.check(Order { trigger, scope });
+            loop {
+                match told.recv().await {
+                    Ok(step) => {
+                        let ended = matches!(step, Told::Ended(_));
+                        send(&mut write, &Answer::Told(step)).await?;
+                        if ended {
+                            return Ok(());
+                        }
+                    }
+                    Err(tokio::sync::broadcast::error::RecvError::Lagged(_)) => {}
+                    Err(tokio::sync::broadcast::error::RecvError::Closed) => {
+                        return send(&mut write, &refused("the check was broken off; try again")).await;
+                    }
+                }
+            }
+        }
+        Ok(Request::AcceptBaseline { by, allowed_by }) => {
+            let answer = match front.station.accept_baseline(by, allowed_by) {
+                Ok(baseline) => {
+                    front.new_entry();
+                    Answer::Accepted {
+                        measured_ms: baseline.measured_ms,
+                    }
+                }
+                Err(error) => refused(&error.to_string()),
+            };
+            send(&mut write, &answer).await
+        }
+        Err(error) => {
+            send(
+                &mut write,
+                &refused(&format!("the request cannot be read: {error}")),
+            )
+            .await
+        }
+    }
+}
+
+fn refused(why: &str) -> Answer {
+    Answer::Refused { why: why.to_owned() }
+}
+
+async fn send(write: &mut tokio::net::unix::OwnedWriteHalf, answer: &Answer) -> io::Result<()> {
+    let mut line = serde_json::to_vec(answer).map_err(io::Error::other)?;
+    line.push(b'\n');
+    write.write_all(&line).await
+}
+
+/// The caller's side: asks a running daemon. `None` when none is running.
+///
+/// # Errors
+/// When the daemon is there and cannot be talked to.
+pub(crate) async fn ask(path: &Path, request: &Request) -> io::Result<Option<Answers>> {
+    let mut stream = match UnixStream::connect(path).await {
+        Ok(stream) => stream,
+        Err(e)
+            if matches!(
+                e.kind(),
+                io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused
+            ) =>
+        {
+            return Ok(None);
+        }
+        Err(e) => return Err(e),
+    };
+    let mut line = serde_json::to_vec(request).map_err(io::Error::other)?;
+    line.push(b'\n');
+    stream.write_all(&line).await?;
+    Ok(Some(Answers {
+        lines: BufReader::new(stream).lines(),
+    }))
+}
+
+/// The daemon's answers.
+pub(crate) struct Answers {
+    lines: tokio::io::Lines<BufReader<UnixStream>>,
+}
+
+impl Answers {
+    /// The next one; `None` at the end.
+    ///
+    /// # Errors
+    /// When the connection broke or the answer cannot be read.
+    pub(crate) async fn next(&mut self) -> io::Result<Option<Answer>> {
+        match self.lines.next_line().await? {
+            None => Ok(None),
+            Some(line) => serde_json::from_str(&line).map(Some).map_err(io::Error::other),
+        }
+    }
+}

@@ -1,0 +1,137 @@
+//! The state directory: key, logbook, baseline, pinned hub key. One program writes in it at a time.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write as _};
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::path::{Path, PathBuf};
+
+/// A state directory.
+#[derive(Debug, Clone)]
+pub(crate) struct StateDir(PathBuf);
+
+/// The right to write in a state directory; given back when dropped.
+#[derive(Debug)]
+pub(crate) struct StateLock(#[allow(dead_code)] File); // held for its lock
+
+/// Why the right to write was not given.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum LockError {
+    /// Another program has it.
+    #[error(
+        "another bridgepoint-agent is using {0}; wait until it has ended, or use the running one (its page, or \"check\" without --state)"
+    )]
+    Taken(PathBuf),
+    /// The directory cannot be used.
+    #[error(
+        "the state directory {0} cannot be used ({1}); create it writable for this user, or name another with --state"
+    )]
+    Io(PathBuf, io::Error),
+}
+
+impl StateDir {
+    /// A state directory at `path`; nothing is created yet.
+    pub(crate) fn new(path: PathBuf) -> Self {
+        Self(path)
+    }
+
+    /// Where it is.
+    pub(crate) fn path(&self) -> &Path {
+        &self.0
+    }
+
+    /// A file or directory in it.
+    pub(crate) fn join(&self, name: &str) -> PathBuf {
+        self.0.join(name)
+    }
+
+    /// Creates the directory (0700) where it is missing and takes the right to write in it.
+    ///
+    /// # Errors
+    /// [`LockError`].
+    pub(crate) fn lock(&self) -> Result<StateLock, LockError> {
+        let wrong = |e| LockError::Io(self.0.clone(), e);
+        create_dir(&self.0).map_err(wrong)?;
+        let file = OpenOptions::new()
+            .create(true)
+            .truncate(false)
+            .write(true)
+            .mode(0o600)
+            .open(self.join("lock"))
+            .map_err(wrong)?;
+        match rustix::fs::flock(&file, rustix::fs::FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => Ok(StateLock(file)),
+            Err(rustix::io::Errno::WOULDBLOCK) => Err(LockError::Taken(self.0.clone())),
+            Err(e) => Err(wrong(e.into())),
+        }
+    }
+}
+
+/// Creates a directory and its parents, for this user alone.
+pub(crate) fn create_dir(path: &Path) -> io::Result<()> {
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(path)
+}
+
+/// Replaces a file so that a power cut leaves the old or the new one, whole (0600).
+pub(crate) fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let parent = path.parent().unwrap_or(Path::new("."));
+    let mut name = path.file_name().unwrap_or_default().to_owned();
+    name.push(".new");
+    let fresh = parent.join(name);
+    let _leftover = fs::remove_file(&fresh);
+    let mut file = OpenOptions::new()
+        .create_new(true)
+        .write(true)
+        .mode(0o600)
+        .open(&fresh)?;
+    file.write_all(bytes)?;
+    file.sync_all()?;
+    fs::rename(&fresh, path)?;
+    sync_dir(parent)
+}
+
+/// Makes names in a directory durable.
+pub(crate) fn sync_dir(path: &Path) -> io::Result<()> {
+    File::open(path)?.sync_all()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::PermissionsExt as _;
+
+    #[test]
+    fn one_writer_at_a_time_and_nobody_else_reads() {
+        let root = tempfile::tempdir().unwrap();
+        let state = StateDir::new(root.path().join("a/b"));
+        let lock = state.lock().unwrap();
+        assert!(matches!(state.lock(), Err(LockError::Taken(_))));
+        drop(lock);
+        let _again = state.lock().unwrap();
+        assert_eq!(
+            fs::metadata(state.path()).unwrap().permissions().mode() & 0o777,
+            0o700
+        );
+    }
+
+    #[test]
+    fn a_replaced_file_is_new_and_private() {
+        let root = tempfile::tempdir().unwrap();
+        let path = root.path().join("x");
+        replace(&path, b"one").unwrap();
+        replace(&path, b"two").unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"two");
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+        assert_eq!(fs::read_dir(root.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn a_state_directory_that_cannot_be_made_says_so() {
+        let root = tempfile::tempdir().unwrap();
+        fs::write(root.path().join("file"), b"").unwrap();
+        let error = StateDir::new(root.path().join("file/state"))
+            .lock()
+            .unwrap_err()
+            .to_string();
+        assert!(error.contains("--state"), "{error}");
+    }
+}

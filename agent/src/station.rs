@@ -1,0 +1,325 @@
+//! The box at work: its settings, key, logbook and what it knows of the hub, in one place; and the two things
+//! that are done with them: a check, and accepting a rehearsal.
+
+use std::io;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use bridgepoint_hw::host::Roots;
+use bridgepoint_hw::media::Program;
+use bridgepoint_protocol::WIRE_VERSION;
+use bridgepoint_protocol::claims::{
+    Attest, ClockState, EntryLink, Finding, Receipt, Report, Scope, Status, Trigger,
+};
+use bridgepoint_protocol::envelope::{Kind, SigningKey};
+use bridgepoint_protocol::verdict::verdict;
+use tokio::sync::{mpsc, watch};
+
+use crate::baseline::{Baseline, BaselineError};
+use crate::clock;
+use crate::config::Settings;
+use crate::key::{self, KeyError};
+use crate::logbook::{Logbook, LogbookError, Stamp};
+use crate::run::{LogbookKeys, Progress, Run, Tools};
+use crate::state::{StateDir, StateLock};
+use crate::uplink::Pin;
+
+/// The box at work. The state directory is locked while this lives.
+pub(crate) struct Station {
+    /// The room.
+    pub(crate) settings: Arc<Settings>,
+    /// Where everything is kept.
+    pub(crate) state: StateDir,
+    /// The box's key.
+    pub(crate) key: SigningKey,
+    book: Mutex<Logbook>,
+    pin: Mutex<Pin>,
+    media: Program,
+    boot: String,
+    receipts: watch::Sender<u64>,
+    _lock: StateLock,
+}
+
+/// Why the box cannot work.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum StartError {
+    /// The state directory.
+    #[error(transparent)]
+    Lock(#[from] crate::state::LockError),
+    /// The key.
+    #[error(transparent)]
+    Key(#[from] KeyError),
+    /// The logbook.
+    #[error(transparent)]
+    Logbook(#[from] LogbookError),
+    /// The pinned hub key.
+    #[error("what is kept of the hub cannot be read: {0}")]
+    Pin(#[from] io::Error),
+}
+
+/// What is to be checked, and why.
+#[derive(Debug, Clone)]
+pub(crate) struct Order {
+    /// Why.
+    pub(crate) trigger: Trigger,
+    /// Only this.
+    pub(crate) scope: Option<Scope>,
+}
+
+/// A check that was made.
+#[derive(Debug)]
+pub(crate) struct Made {
+    /// The report.
+    pub(crate) report: Report,
+    /// Whether it is in the logbook.
+    pub(crate) kept: Result<(), LogbookError>,
+}
+
+/// Why a rehearsal could not be accepted.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum AcceptError {
+    /// There is no full run to accept.
+    #[error("there is no full check in the logbook yet; run a whole check first, then accept it")]
+    NothingToAccept,
+    /// The logbook.
+    #[error(transparent)]
+    Logbook(#[from] LogbookError),
+    /// The logbook cannot be read.
+    #[error(transparent)]
+    Broken(#[from] crate::logbook::BookBroken),
+    /// The file.
+    #[error(transparent)]
+    Baseline(#[from] BaselineError),
+}
+
+impl Station {
+    /// Locks the state directory and opens what is in it; makes the key on first use.
+    ///
+    /// # Errors
+    /// [`StartError`].
+    pub(crate) fn open(settings: Settings, state: StateDir, media: Program) -> Result<Arc<Self>, StartError> {
+        let lock = state.lock()?;
+        let key = key::load_or_make(&state)?;
+        let book = Logbook::open(state.join("logbook"))?;
+        let pin = Pin::load(&state)?;
+        Ok(Arc::new(Self {
+            settings: Arc::new(settings),
+            state,
+            key,
+            book: Mutex::new(book),
+            pin: Mutex::new(pin),
+            media,
+            boot: boot_id(),
+            receipts: watch::channel(0).0,
+            _lock: lock,
+        }))
+    }
+
+    /// The logbook.
+    pub(crate) fn book(&self) -> MutexGuard<'_, Logbook> {
+        self.book.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What is known of the hub.
+    pub(crate) fn pin(&self) -> MutexGuard<'_, Pin> {
+        self.pin.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Makes a check, signs it and keeps it. The report is durable when this returns, unless `kept` says why not.
+    pub(crate) async fn check(
+        &self,
+        order: Order,
+        progress: mpsc::UnboundedSender<Progress>,
+        cancel: watch::Receiver<bool>,
+    ) -> Made {
+        let started_ms = clock::wall_ms();
+        let baseline = Baseline::load(&self.state).unwrap_or_else(|error| {
+            tracing::error!(%error, "nothing can be compared with the rehearsal");
+            None
+        });
+        let run = Run {
+            settings: Arc::clone(&self.settings),
+            baseline: baseline.map(Arc::new),
+            scope: order.scope.clone(),
+            tools: self.tools(),
+            cancel,
+            progress,
+        };
+        let findings = run.make().await;
+        let stamp = self.stamp();
+        let mut report = self.report(order, findings, started_ms);
+        let kept = {
+            let mut book = self.book();
+            book.append(&self.key, Kind::Report, &stamp, |link| {
+                report.link = link;
+                report.clone()
+            })
+            .map(|_| ())
+        };
+        if let Err(error) = &kept {
+            report.logbook_refused(error, &self.settings);
+        }
+        Made { report, kept }
+    }
+
+    /// Keeps the last full run as the accepted rehearsal, and writes into the logbook who did it (R20).
+    ///
+    /// # Errors
+    /// [`AcceptError`]; nothing is changed then.
+    pub(crate) fn accept_baseline(&self, by: String, allowed_by: String) -> Result<Baseline, AcceptError> {
+        let report = last_full_report(&self.logbook_dir())?.ok_or(AcceptError::NothingToAccept)?;
+        let baseline = Baseline::of(report, by.clone(), allowed_by.clone(), clock::wall_ms());
+        let stamp = self.stamp();
+        self.book()
+            .append(&self.key, Kind::Attest, &stamp, |link| Attest {
+                v: WIRE_VERSION,
+                org: self.settings.address.org.clone(),
+                room: self.settings.address.room.clone(),
+                link,
+                by,
+                phone: None,
+                checks: vec!["baseline".into()],
+                allowed_by: Some(allowed_by),
+            })?;
+        baseline.save(&self.state)?;
+        Ok(baseline)
+    }
+
+    /// Keeps a receipt whose signature was verified, and tells whoever waits for it.
+    ///
+    /// # Errors
+    /// [`LogbookError`]; the entry then stays in the outbox.
+    pub(crate) fn receipt(&self, jws: &str, receipt: &Receipt) -> Result<bool, LogbookError> {
+        let kept = self.book().receipt(jws, receipt)?;
+        self.receipts.send_modify(|count| *count += 1);
+        Ok(kept)
+    }
+
+    /// Waits until the hub has receipted an entry; false when it has not within `patience`.
+    pub(crate) async fn wait_for_receipt(&self, seq: u64, patience: Duration) -> bool {
+        let mut receipts = self.receipts.subscribe();
+        let received = receipts.wait_for(|_| !self.book().is_waiting(seq));
+        tokio::time::timeout(patience, received)
+            .await
+            .is_ok_and(|seen| seen.is_ok())
+    }
+
+    /// Where the logbook is.
+    pub(crate) fn logbook_dir(&self) -> PathBuf {
+        self.state.join("logbook")
+    }
+
+    fn tools(&self) -> Tools {
+        Tools {
+            instant: clock::instant,
+            wall_ms: clock::wall_ms,
+            media: self.media.clone(),
+            roots: self.roots(),
+            logbook: self.logbook_dir(),
+            keys: LogbookKeys {
+                agent: vec![self.key.verifying()],
+                hub: self.pin().verifying().into_iter().collect(),
+            },
+        }
+    }
+
+    fn stamp(&self) -> Stamp {
+        Stamp {
+            wall_ms: clock::wall_ms(),
+            mono_ms: clock::since_boot_ms(),
+            boot: self.boot.clone(),
+            clock: clock_state(&self.roots()),
+        }
+    }
+
+    fn roots(&self) -> Roots {
+        Roots {
+            state: self.state.path().to_owned(),
+            ..Roots::default()
+        }
+    }
+
+    fn report(&self, order: Order, findings: Vec<Finding>, started_ms: i64) -> Report {
+        let settings = &self.settings;
+        Report {
+            v: WIRE_VERSION,
+            org: settings.address.org.clone(),
+            room: settings.address.room.clone(),
+            run: uuid::Uuid::now_v7().to_string(),
+            link: EntryLink {
+                boot: self.boot.clone(),
+                seq: 0,
+                prev: bridgepoint_protocol::envelope::EntryHash::ZERO,
+                witness: None,
+                nonce: None,
+                iat: clock::wall_ms().div_euclid(1000),
+                mono_ms: clock::since_boot_ms(),
+                clk: ClockState::Unsynced.into(),
+            },
+            trigger: order.trigger,
+            profile: settings.profile.id.clone(),
+            verdict: verdict(&findings, &settings.must_have, order.scope.as_ref()).into(),
+            scope: order.scope,
+            started_ms,
+            finished_ms: clock::wall_ms(),
+            must_have: settings.must_have.clone(),
+            findings,
+            duty: None,
+            attested: vec![],
+            agent: env!("CARGO_PKG_VERSION").into(),
+            config: settings.config_sha256.clone(),
+        }
+    }
+}
+
+/// What a report says when it could not be kept.
+trait LogbookRefused {
+    fn logbook_refused(&mut self, error: &LogbookError, settings: &Settings);
+}
+
+impl LogbookRefused for Report {
+    fn logbook_refused(&mut self, error: &LogbookError, settings: &Settings) {
+        self.findings.retain(|finding| finding.check != "host.logbook");
+        let mut finding = crate::judge::not_made(
+            "host.logbook",
+            "host.logbook-write",
+            &settings.profile,
+            self.finished_ms,
+        );
+        finding.status = Status::Fail.into();
+        finding.params.insert("why".into(), error.to_string().into());
+        self.findings.push(finding);
+        self.verdict = verdict(&self.findings, &self.must_have, self.scope.as_ref()).into();
+    }
+}
+
+/// How far the wall clock can be believed.
+fn clock_state(roots: &Roots) -> ClockState {
+    match bridgepoint_hw::host::read(roots).clock {
+        Ok(clock) if clock.synchronised => ClockState::Ntp,
+        Ok(clock) if clock.rtc => ClockState::Rtc,
+        _ => ClockState::Unsynced,
+    }
+}
+
+/// The newest full run in a logbook.
+///
+/// # Errors
+/// [`crate::logbook::BookBroken`] when it cannot be read.
+pub(crate) fn last_full_report(dir: &std::path::Path) -> Result<Option<Report>, crate::logbook::BookBroken> {
+    let listed = crate::logbook::list(dir)?;
+    Ok(listed
+        .iter()
+        .rev()
+        .filter(|entry| entry.kind == Kind::Report)
+        .filter_map(|entry| serde_json::from_slice::<Report>(&entry.payload).ok())
+        .find(|report| report.scope.is_none()))
+}
+
+/// The kernel's id of this boot, 32 hex digits.
+fn boot_id() -> String {
+    let text = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
+    let hex: String = text.chars().filter(char::is_ascii_hexdigit).collect();
+    if hex.len() == 32 { hex } else { "0".repeat(32) }
+}

@@ -1,0 +1,505 @@
+//! Delivery to the hub: what is in the logbook without a receipt is offered again and again until the hub
+//! itself has signed that it has it. A broker's acknowledgement proves nothing.
+//!
+//! [`Delivery`] is the pure part (what to offer now, and when next); this file drives it over MQTT.
+
+mod delivery;
+pub(crate) mod mqtt;
+mod pin;
+mod readiness;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bridgepoint_protocol::WIRE_VERSION;
+use bridgepoint_protocol::claims::{Command, CommandKind, Enrol, Presence, PresenceState, Receipt};
+use bridgepoint_protocol::envelope::{Kid, Kind, Sealed, open, seal};
+use bridgepoint_protocol::topic::{HubTopic, RoomTopic, Topic};
+use tokio::sync::{mpsc, watch};
+
+pub(crate) use delivery::Delivery;
+pub(crate) use pin::{Pin, Shown};
+
+use crate::clock;
+use crate::config::Hub;
+use crate::station::Station;
+use mqtt::{Connect, Happened, Session, Tag};
+
+/// How delivery stands, for people.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Standing {
+    /// Connecting for the first time.
+    Connecting,
+    /// No connection, and why.
+    Away {
+        /// Why.
+        why: String,
+    },
+    /// Connected; the hub has not taken this box's key yet.
+    NotApproved,
+    /// Connected; the hub shows another key than the pinned one.
+    StrangeHub {
+        /// The key that it shows.
+        kid: Kid,
+    },
+    /// Connected and taken.
+    Online,
+    /// The broker refuses what is published.
+    Refused {
+        /// Its reason.
+        reason: String,
+    },
+}
+
+/// A running uplink.
+pub(crate) struct Uplink {
+    /// How delivery stands.
+    pub(crate) standing: watch::Receiver<Standing>,
+    nudge: mpsc::UnboundedSender<Nudge>,
+}
+
+enum Nudge {
+    /// There is something new in the logbook.
+    NewEntry,
+    /// Say good-bye and end.
+    Stop,
+}
+
+impl Uplink {
+    /// Starts delivering.
+    ///
+    /// # Errors
+    /// A sentence when a file of the configuration (certificate, password) cannot be used.
+    pub(crate) fn start(station: Arc<Station>, hub: &Hub) -> Result<Self, String> {
+        let tls = hub.tls.as_ref().map(mqtt::tls).transpose()?;
+        let own_name = station.settings.address.mqtt_user();
+        let password = match &hub.password_file {
+            None => String::new(),
+            Some(file) => std::fs::read_to_string(file)
+                .map_err(|e| format!("the password file {} cannot be read: {e}", file.display()))?
+                .trim_end_matches(['\r', '\n'])
+                .to_owned(),
+        };
+        let connect = Connect {
+            client_id: own_name.clone(),
+            broker: hub.broker.clone(),
+            tls,
+            login: (hub.username.clone().unwrap_or(own_name), password),
+            will: (String::new(), vec![]),
+        };
+        let (nudge, nudged) = mpsc::unbounded_channel();
+        let (tell, standing) = watch::channel(Standing::Connecting);
+        let mut driver = Driver {
+            configured_key: hub.key.clone(),
+            station,
+            connect,
+            tell,
+            nudged,
+            delivery: Delivery::default(),
+            enrolment: None,
+            subscribed: true,
+        };
+        tokio::spawn(async move { driver.drive().await });
+        Ok(Self { standing, nudge })
+    }
+
+    /// Something new is in the logbook.
+    pub(crate) fn new_entry(&self) {
+        let _ended = self.nudge.send(Nudge::NewEntry);
+    }
+
+    /// Says good-bye and ends, within `patience`.
+    pub(crate) async fn stop(&self, patience: Duration) {
+        let _ended = self.nudge.send(Nudge::Stop);
+        // The nudge's other end is dropped with the task.
+        let _late = tokio::time::timeout(patience, self.nudge.closed()).await;
+    }
+}
+
+struct Driver {
+    station: Arc<Station>,
+    connect: Connect,
+    configured_key: Option<String>,
+    tell: watch::Sender<Standing>,
+    nudged: mpsc::UnboundedReceiver<Nudge>,
+    delivery: Delivery,
+    /// The enrolment that waits for its receipt: always the same text, so that its receipt is known.
+    enrolment: Option<Sealed>,
+    /// False when the broker has refused a subscription: it is asked again with the next enrolment.
+    subscribed: bool,
+}
+
+/// Why a session ended.
+enum End {
+    Lost(String),
+    Stopped,
+}
+
+impl Driver {
+    async fn drive(&mut self) {
+        let mut failures = 0;
+        loop {
+            let began = clock::instant();
+            match self.session().await {
+                End::Stopped => return,
+                End::Lost(why) => {
+                    tracing::warn!(broker = %self.connect.broker.host, %why, "no connection to the province");
+                    self.tell.send_replace(Standing::Away { why });
+                }
+            }
+            // A connection that stood for a while starts the back-off anew.
+            let stood = clock::instant().saturating_duration_since(began) > Duration::from_secs(30);
+            failures = if stood { 0 } else { failures + 1 };
+            if self
+                .wait(delivery::reconnect_after(
+                    failures,
+                    clock::wall_ms().unsigned_abs(),
+                ))
+                .await
+            {
+                return;
+            }
+        }
+    }
+
+    /// Waits before the next attempt; true when told to stop. News cut the wait short.
+    async fn wait(&mut self, how_long: Duration) -> bool {
+        match tokio::time::timeout(how_long, self.nudged.recv()).await {
+            Ok(Some(Nudge::NewEntry)) | Err(_) => false,
+            Ok(Some(Nudge::Stop) | None) => true,
+        }
+    }
+
+    async fn session(&mut self) -> End {
+        let session_id = clock::wall_ms().unsigned_abs();
+        self.connect.will = (
+            self.topic(RoomTopic::State),
+            self.presence(PresenceState::Lost, session_id),
+        );
+        let mut session = Session::new(&self.connect);
+        let mut connected = false;
+        loop {
+            let next_due = self.delivery.next_due(clock::instant(), self.enrolled());
+            let happened = tokio::select! {
+                happened = session.next() => happened,
+                () = tokio::time::sleep(next_due), if connected => {
+                    self.offer(&mut session);
+                    continue;
+                }
+                nudge = self.nudged.recv() => match nudge {
+                    Some(Nudge::NewEntry) => {
+                        self.offer(&mut session);
+                        self.publish_readiness(&mut session);
+                        continue;
+                    }
+                    Some(Nudge::Stop) | None if connected => return self.leave(&mut session, session_id).await,
+                    Some(Nudge::Stop) | None => return End::Stopped,
+                },
+            };
+            match happened {
+                Err(why) => return End::Lost(why),
+                Ok(Happened::Ended { reason }) => return End::Lost(format!("the broker ended it: {reason}")),
+                Ok(Happened::Connected) => {
+                    connected = true;
+                    self.greet(&mut session, session_id);
+                }
+                Ok(Happened::Message { topic, payload }) => self.hear(&mut session, &topic, &payload),
+                Ok(Happened::Refused { tag, reason }) => self.refused(tag, reason),
+                Ok(Happened::NotSubscribed) => {
+                    self.subscribed = false;
+                    self.delivery
+                        .enrol_again_after(clock::instant(), Duration::from_secs(2));
+                }
+            }
+            if connected {
+                self.offer(&mut session);
+            }
+        }
+    }
+
+    /// On a fresh connection: listen, say that the box is there, offer what waits.
+    fn greet(&mut self, session: &mut Session, session_id: u64) {
+        self.delivery.connected();
+        self.subscribe(session);
+        let state = self.presence(PresenceState::Online, session_id);
+        session.publish(Tag::Status, &self.topic(RoomTopic::State), true, state);
+        self.publish_readiness(session);
+        self.tell.send_replace(if self.enrolled() {
+            Standing::Online
+        } else {
+            Standing::NotApproved
+        });
+    }
+
+    fn subscribe(&mut self, session: &Session) {
+        let org = &self.station.settings.address.org;
+        let hub = [HubTopic::Key, HubTopic::State].map(|topic| Topic::Hub(org.clone(), topic).to_string());
+        let own = [RoomTopic::Receipt, RoomTopic::Plan, RoomTopic::Command].map(|topic| self.topic(topic));
+        self.subscribed = session.subscribe(hub.into_iter().chain(own));
+    }
+
+    async fn leave(&mut self, session: &mut Session, session_id: u64) -> End {
+        let state = self.presence(PresenceState::Disconnected, session_id);
+        session.publish(Tag::Status, &self.topic(RoomTopic::State), true, state);
+        let polite = async {
+            while session.in_flight() > 0 && session.next().await.is_ok() {}
+            session.disconnect();
+            while session.next().await.is_ok() {}
+        };
+        let _late = tokio::time::timeout(Duration::from_secs(2), polite).await;
+        End::Stopped
+    }
+
+    /// Offers what is due: the enrolment until it is taken, then the outbox.
+    fn offer(&mut self, session: &mut Session) {
+        let now = clock::instant();
+        if !self.enrolled() {
+            if self.delivery.enrol_due(now) {
+                if !self.subscribed {
+                    self.subscribe(session);
+                }
+                match self.enrolment() {
+                    Ok(sealed) => {
+                        if session.publish(Tag::Enrol, &self.topic(RoomTopic::Enrol), false, sealed.jws) {
+                            self.delivery.enrolment_sent(now);
+                        }
+                    }
+                    Err(why) => tracing::error!(%why, "the enrolment cannot be made"),
+                }
+            }
+            return;
+        }
+        let outbox = self.station.book().outbox();
+        for seq in self.delivery.due(&outbox, now) {
+            let outgoing = match self.station.book().outgoing(seq) {
+                Ok(Some(outgoing)) => outgoing,
+                Ok(None) => continue,
+                Err(error) => {
+                    tracing::error!(%error, "an entry cannot be read back");
+                    continue;
+                }
+            };
+            let topic = if outgoing.kind == Kind::Report {
+                RoomTopic::Report
+            } else {
+                RoomTopic::Event
+            };
+            if !session.publish(Tag::Entry(seq), &self.topic(topic), false, outgoing.jws) {
+                return;
+            }
+            self.delivery.sent(seq, now);
+        }
+    }
+
+    fn hear(&mut self, session: &mut Session, topic: &str, payload: &[u8]) {
+        match topic.parse() {
+            Ok(Topic::Hub(_, HubTopic::Key)) => self.hub_key(payload),
+            Ok(Topic::Hub(_, HubTopic::State)) => self.hub_state(payload),
+            Ok(Topic::Room(_, RoomTopic::Receipt)) => self.receipt(session, payload),
+            Ok(Topic::Room(_, RoomTopic::Command)) => self.command(session, payload),
+            // Plans are kept by the broker until this box follows them.
+            _ => {}
+        }
+    }
+
+    fn hub_key(&mut self, payload: &[u8]) {
+        if payload.is_empty() {
+            return;
+        }
+        let shown = self.station.pin().shown(payload, self.configured_key.as_deref());
+        match shown {
+            Shown::Known => {}
+            Shown::Pinned => {
+                let pin = self.station.pin().clone();
+                if let Some(key) = pin.verifying() {
+                    tracing::warn!(fingerprint = %key.kid().fingerprint(), "the province's key was seen for the first time and is trusted from now on");
+                }
+                if let Err(error) = pin.save(&self.station.state) {
+                    tracing::error!(%error, "the province's key could not be kept");
+                }
+                self.delivery.enrol_again_after(clock::instant(), Duration::ZERO);
+            }
+            Shown::Strange(kid) => {
+                tracing::error!(fingerprint = %kid.fingerprint(), "the province shows another key than before; compare its fingerprint by telephone, then run \"bridgepoint-agent enrol --accept-hub\"");
+                self.tell.send_replace(Standing::StrangeHub { kid });
+            }
+            Shown::Unreadable => tracing::warn!("what the province shows as its key is none"),
+        }
+    }
+
+    /// The hub has come back: it may have missed what was sent while it was away.
+    fn hub_state(&mut self, payload: &[u8]) {
+        let online = serde_json::from_slice::<Presence>(payload)
+            .is_ok_and(|presence| presence.state.or(PresenceState::Lost) == PresenceState::Online);
+        if online {
+            self.delivery.connected();
+        }
+    }
+
+    fn receipt(&mut self, session: &mut Session, payload: &[u8]) {
+        let Some(receipt) = self.from_hub::<Receipt>(payload, Kind::Receipt) else {
+            return;
+        };
+        if receipt.org != self.station.settings.address.org
+            || receipt.room != self.station.settings.address.room
+        {
+            tracing::warn!("a receipt for another room came here; ignored");
+            return;
+        }
+        match receipt.seq {
+            None => self.enrolment_taken(session, &receipt),
+            Some(seq) => {
+                let kept = self.station.receipt(&String::from_utf8_lossy(payload), &receipt);
+                match kept {
+                    Ok(_) => {
+                        self.delivery.receipted(seq);
+                        self.tell.send_replace(Standing::Online);
+                    }
+                    // The entry stays in the outbox and is receipted again.
+                    Err(error) => tracing::error!(%error, "a receipt could not be kept"),
+                }
+            }
+        }
+    }
+
+    fn enrolment_taken(&mut self, session: &mut Session, receipt: &Receipt) {
+        if self
+            .enrolment
+            .as_ref()
+            .is_none_or(|sealed| sealed.hash != receipt.hash)
+        {
+            return;
+        }
+        let pin = {
+            let mut pin = self.station.pin();
+            pin.enrolled = Some(self.station.key.kid().clone());
+            pin.clone()
+        };
+        if let Err(error) = pin.save(&self.station.state) {
+            tracing::error!(%error, "the province's approval could not be kept; it is asked for again after a restart");
+        }
+        if let Some(nonce) = &receipt.nonce {
+            self.station.book().challenge(nonce.clone());
+        }
+        tracing::info!("the province has taken this box's key");
+        self.delivery.connected();
+        self.tell.send_replace(Standing::Online);
+        self.publish_readiness(session);
+    }
+
+    fn command(&mut self, session: &mut Session, payload: &[u8]) {
+        let Some(command) = self.from_hub::<Command>(payload, Kind::Command) else {
+            return;
+        };
+        if command.exp_ms < clock::wall_ms() {
+            tracing::warn!(id = %command.id, "a command of the province came too late; ignored");
+            return;
+        }
+        match command.kind.or(CommandKind::LineSlot) {
+            CommandKind::Resend => {
+                let (from, to) = (command.from.unwrap_or(1), command.to.unwrap_or(u64::MAX));
+                self.resend(session, from, to);
+            }
+            CommandKind::Check | CommandKind::LineSlot => {
+                tracing::info!(id = %command.id, "the province asks for something that this version does not do");
+            }
+        }
+    }
+
+    /// Entries that the hub is missing, as many as go at once; it asks again for the rest.
+    fn resend(&mut self, session: &mut Session, from: u64, to: u64) {
+        let entries = match crate::logbook::texts(&self.station.logbook_dir(), from, to) {
+            Ok(entries) => entries,
+            Err(error) => {
+                tracing::error!(%error, "the entries that the province misses cannot be read");
+                return;
+            }
+        };
+        for (seq, kind, jws) in entries {
+            let topic = if kind == Kind::Report {
+                RoomTopic::Report
+            } else {
+                RoomTopic::Event
+            };
+            if !session.publish(Tag::Entry(seq), &self.topic(topic), false, jws) {
+                return;
+            }
+        }
+    }
+
+    fn refused(&mut self, tag: Tag, reason: &str) {
+        // Before the hub has opened the room's topics everything but the enrolment is refused: no news.
+        if !self.enrolled() && tag != Tag::Enrol {
+            return;
+        }
+        tracing::error!(what = ?tag, reason, "the broker refuses what this box sends");
+        self.tell.send_replace(Standing::Refused {
+            reason: reason.to_owned(),
+        });
+    }
+
+    /// Opens what the hub has signed; anything else is told and ignored.
+    fn from_hub<T: serde::de::DeserializeOwned>(&self, payload: &[u8], kind: Kind) -> Option<T> {
+        let hub = self.station.pin().verifying();
+        let opened =
+            open(payload, &[kind], |kid| hub.filter(|key| key.kid() == *kid)).and_then(|o| o.claims());
+        opened
+            .map_err(|why| tracing::warn!(%why, "a message that the province did not sign was ignored"))
+            .ok()
+    }
+
+    fn enrolled(&self) -> bool {
+        self.station.pin().enrolled.as_ref() == Some(self.station.key.kid())
+    }
+
+    fn enrolment(&mut self) -> Result<Sealed, String> {
+        if let Some(sealed) = &self.enrolment {
+            return Ok(sealed.clone());
+        }
+        let sealed = enrolment(&self.station)?;
+        self.enrolment = Some(sealed.clone());
+        Ok(sealed)
+    }
+
+    fn publish_readiness(&self, session: &mut Session) {
+        match crate::station::last_full_report(&self.station.logbook_dir()) {
+            Ok(Some(report)) => {
+                let payload = readiness::of(&report, self.station.settings.profile.validity_min).to_string();
+                session.publish(Tag::Status, &self.topic(RoomTopic::Readiness), true, payload);
+            }
+            Ok(None) => {}
+            Err(error) => tracing::error!(%error, "the last result cannot be read"),
+        }
+    }
+
+    fn presence(&self, state: PresenceState, session: u64) -> Vec<u8> {
+        let presence = Presence {
+            v: WIRE_VERSION,
+            ts_ms: clock::wall_ms(),
+            state: state.into(),
+            session,
+            agent: env!("CARGO_PKG_VERSION").into(),
+        };
+        serde_json::to_vec(&presence).unwrap_or_default()
+    }
+
+    fn topic(&self, topic: RoomTopic) -> String {
+        Topic::Room(self.station.settings.address.clone(), topic).to_string()
+    }
+}
+
+/// A box's request to be trusted, signed with the key that it asks for.
+fn enrolment(station: &Station) -> Result<Sealed, String> {
+    let settings = &station.settings;
+    let claims = Enrol {
+        v: WIRE_VERSION,
+        org: settings.address.org.clone(),
+        room: settings.address.room.clone(),
+        iat: clock::wall_ms().div_euclid(1000),
+        jwk: station.key.verifying().jwk(),
+        name: settings.name.clone(),
+        area: settings.area.clone(),
+        contacts: settings.contacts.clone(),
+    };
+    seal(&station.key, Kind::Enrol, &claims).map_err(|e| e.to_string())
+}

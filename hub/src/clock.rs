@@ -1,0 +1,11 @@
+//! The one place that asks the system what time it is. Everything else is given `now`.
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+/// Wall clock, UTC milliseconds. Before 1970 it is 0.
+#[must_use]
+#[allow(clippy::disallowed_methods, reason = "this is the program's clock")]
+pub fn now_ms() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
+}

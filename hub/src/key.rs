@@ -1,0 +1,108 @@
+//! The hub's signing key: made on first use, kept as PKCS #8 in `<state>/key.pk8`, readable by its owner only.
+//!
+//! Rooms pin it; a new one has to be made known to every room, so it is never replaced by itself.
+
+use std::fs;
+use std::io;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+
+use bridgepoint_protocol::envelope::SigningKey;
+use ring::rand::SystemRandom;
+
+use crate::file;
+use crate::say::{Trouble, both};
+
+/// Where the key is kept.
+#[must_use]
+pub fn path(state: &Path) -> PathBuf {
+    state.join("key.pk8")
+}
+
+/// Reads the key.
+///
+/// # Errors
+/// [`Trouble`] when the file is there but cannot be used: unreadable, open to others, or no key.
+pub fn read(state: &Path) -> Result<Option<SigningKey>, Trouble> {
+    let path = path(state);
+    let shown = path.display();
+    let bytes = match fs::read(&path) {
+        Ok(bytes) => bytes,
+        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(e) => return Err(unusable(&path, &e)),
+    };
+    let mode = fs::metadata(&path).map_err(|e| unusable(&path, &e))?.permissions().mode() & 0o777;
+    if mode & 0o077 != 0 {
+        return Err(Trouble::internal(both(
+            format!("Tệp khóa {shown} đang cho người khác đọc (quyền {mode:o}). Chạy: chmod 600 {shown}"),
+            format!("The key file {shown} is open to others (mode {mode:o}). Run: chmod 600 {shown}"),
+        )));
+    }
+    let key = SigningKey::from_pkcs8(&bytes).map_err(|_| {
+        Trouble::internal(both(
+            format!("Tệp {shown} không phải là khóa của máy chủ. Khôi phục tệp từ bản sao lưu; không tạo khóa mới nếu các điểm cầu đã ghi nhận khóa cũ."),
+            format!("{shown} is no key of the hub. Restore it from a backup; do not make a new one when rooms have pinned the old one."),
+        ))
+    })?;
+    Ok(Some(key))
+}
+
+/// Reads the key, or makes it. The flag is true when it was made now.
+///
+/// # Errors
+/// [`Trouble`] as [`read`], or when it cannot be written.
+pub fn read_or_make(state: &Path) -> Result<(SigningKey, bool), Trouble> {
+    if let Some(key) = read(state)? {
+        return Ok((key, false));
+    }
+    let path = path(state);
+    let made = SigningKey::generate(&SystemRandom::new()).map_err(|e| {
+        Trouble::internal(both(format!("Không tạo được khóa: {e}"), format!("No key could be made: {e}")))
+    })?;
+    file::private_dir(state).map_err(|e| unusable(state, &e))?;
+    match file::create(&path, &made) {
+        Ok(()) => {}
+        // Another process was faster: its key is the key.
+        Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {}
+        Err(e) => return Err(unusable(&path, &e)),
+    }
+    read(state)?.map(|key| (key, true)).ok_or_else(|| unusable(&path, &io::Error::from(io::ErrorKind::NotFound)))
+}
+
+fn unusable(path: &Path, e: &io::Error) -> Trouble {
+    let shown = path.display();
+    Trouble::internal(both(
+        format!("Không đọc hoặc ghi được {shown}: {e}. Kiểm tra quyền của thư mục, hoặc chọn thư mục khác bằng --state."),
+        format!("{shown} cannot be read or written: {e}. Check the directory's permissions, or choose another with --state."),
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_is_made_once_and_kept_to_its_owner() {
+        let dir = tempfile::tempdir().unwrap();
+        let state = dir.path().join("state");
+        assert!(read(&state).unwrap().is_none());
+        let (key, made) = read_or_make(&state).unwrap();
+        let (again, made_again) = read_or_make(&state).unwrap();
+        assert!(made && !made_again);
+        assert_eq!(key.kid(), again.kid());
+        assert_eq!(fs::metadata(path(&state)).unwrap().permissions().mode() & 0o777, 0o600);
+        assert_eq!(fs::metadata(&state).unwrap().permissions().mode() & 0o777, 0o700);
+    }
+
+    #[test]
+    fn an_open_or_broken_key_file_is_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        read_or_make(dir.path()).unwrap();
+        let file = path(dir.path());
+        fs::set_permissions(&file, fs::Permissions::from_mode(0o640)).unwrap();
+        assert!(read(dir.path()).unwrap_err().said.en.contains("chmod 600"));
+        fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).unwrap();
+        fs::write(&file, b"rubbish").unwrap();
+        assert!(read(dir.path()).unwrap_err().said.en.contains("no key of the hub"));
+    }
+}

@@ -1,0 +1,25 @@
+//! The province's side: verifies, receipts, stores and shows what the rooms report.
+//!
+//! The way of the data: MQTT ─[`ingest`](open)→ report ─[`store`]→ rows ─[`fleet`](now)→ room state ─[`page`]→
+//! reader. [`desk`] is where one letter after the other is taken in and answered; [`serve`] joins it to the
+//! broker, the clock and the page. [`keyring`], [`ingest`], [`bucket`] and [`fleet`] are pure.
+
+pub mod board;
+// pub mod broker;
+pub mod bucket;
+// pub mod cli;
+pub mod clock;
+pub mod config;
+pub mod desk;
+pub mod file;
+pub mod fleet;
+pub mod ingest;
+pub mod key;
+pub mod keyring;
+// pub mod page;
+// pub mod proof;
+// pub mod rooms;
+pub mod say;
+// pub mod serve;
+pub mod store;
+// pub mod uplink;

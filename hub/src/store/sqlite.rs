@@ -1,0 +1,96 @@
+//! The SQLite store: one file, write-ahead log, every commit synced to disk.
+//!
+//! [`schema`] has the tables, [`read`] the questions, [`write`] the changes; here a file is opened and its errors
+//! are put into words.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use rusqlite::{Connection, ErrorCode, OpenFlags};
+
+use super::{StoreError, StoreTrouble};
+
+mod read;
+mod schema;
+mod store;
+mod write;
+
+/// How long another process may hold the database.
+const BUSY: Duration = Duration::from_secs(5);
+
+/// An open database.
+#[derive(Debug)]
+pub struct SqliteStore {
+    connection: Connection,
+    file: PathBuf,
+}
+
+impl SqliteStore {
+    /// Opens the database, makes it when it is not there, and brings its tables up to date.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn open(file: &Path) -> Result<Self, StoreError> {
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let mut store = Self::with_flags(file, flags)?;
+        store.migrate()?;
+        Ok(store)
+    }
+
+    /// Opens a database that is there, to read and decide in, without making one.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn open_existing(file: &Path) -> Result<Self, StoreError> {
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let mut store = Self::with_flags(file, flags)?;
+        store.migrate()?;
+        Ok(store)
+    }
+
+    fn with_flags(file: &Path, flags: OpenFlags) -> Result<Self, StoreError> {
+        let connection = Connection::open_with_flags(file, flags).map_err(|e| error(file, &e))?;
+        let store = Self { connection, file: file.to_owned() };
+        store.prepare().map_err(|e| error(file, &e))?;
+        Ok(store)
+    }
+
+    fn prepare(&self) -> rusqlite::Result<()> {
+        self.connection.busy_timeout(BUSY)?;
+        self.connection.pragma_update(None, "journal_mode", "WAL")?;
+        self.connection.pragma_update(None, "synchronous", "FULL")?;
+        self.connection.pragma_update(None, "foreign_keys", true)?;
+        // A log of 16 MiB is cut back, so that a day of many reports does not leave a large file for ever.
+        self.connection.pragma_update(None, "journal_size_limit", 16 * 1024 * 1024)?;
+        self.connection.set_prepared_statement_cache_capacity(64);
+        Ok(())
+    }
+
+    fn migrate(&mut self) -> Result<(), StoreError> {
+        let file = self.file.clone();
+        schema::migrate(&mut self.connection)
+            .map_err(|e| error(&file, &e))?
+            .map_err(|found| StoreError {
+                file: file.display().to_string(),
+                kind: StoreTrouble::Newer,
+                detail: format!("version {found}, this one reads up to {}", schema::VERSION),
+            })
+    }
+
+    fn error(&self, e: &rusqlite::Error) -> StoreError {
+        error(&self.file, e)
+    }
+}
+
+fn error(file: &Path, e: &rusqlite::Error) -> StoreError {
+    let kind = match e.sqlite_error_code() {
+        Some(ErrorCode::DiskFull) => StoreTrouble::Full,
+        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => StoreTrouble::Locked,
+        Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => StoreTrouble::Corrupt,
+        Some(ErrorCode::CannotOpen | ErrorCode::ReadOnly | ErrorCode::PermissionDenied | ErrorCode::SystemIoFailure) => {
+            StoreTrouble::Unusable
+        }
+        _ => StoreTrouble::Other,
+    };
+    StoreError { file: file.display().to_string(), kind, detail: e.to_string() }
+}

@@ -1,0 +1,146 @@
+//! The tables, and the steps from one version of them to the next.
+
+use rusqlite::{Connection, TransactionBehavior};
+
+/// The version that this program writes.
+pub(super) const VERSION: usize = STEPS.len();
+
+/// One step a version; a step that was released is never edited.
+const STEPS: [&str; 1] = [
+    "
+CREATE TABLE room (
+    id INTEGER PRIMARY KEY,
+    org TEXT NOT NULL,
+    room TEXT NOT NULL,
+    verdict TEXT,
+    verdict_ms INTEGER NOT NULL DEFAULT 0,
+    last_entry_ms INTEGER,
+    UNIQUE (org, room)
+) STRICT;
+
+-- One row for each key and each room that it asked for.
+CREATE TABLE room_key (
+    room_id INTEGER NOT NULL REFERENCES room (id),
+    kid TEXT NOT NULL,
+    x TEXT NOT NULL,
+    state TEXT NOT NULL,
+    chain INTEGER NOT NULL,
+    name TEXT NOT NULL,
+    area TEXT,
+    contacts TEXT NOT NULL,
+    enrolment TEXT NOT NULL,
+    first_ms INTEGER NOT NULL,
+    last_ms INTEGER NOT NULL,
+    decided_ms INTEGER,
+    PRIMARY KEY (room_id, kid)
+) STRICT;
+
+-- Two approved keys for one room, or one key approved for two rooms, cannot be written.
+CREATE UNIQUE INDEX one_key_a_room ON room_key (room_id) WHERE state = 'approved';
+CREATE UNIQUE INDEX one_room_a_key ON room_key (kid) WHERE state = 'approved';
+
+-- Entries word for word.
+CREATE TABLE entry (
+    id INTEGER PRIMARY KEY,
+    room_id INTEGER NOT NULL REFERENCES room (id),
+    chain INTEGER NOT NULL,
+    seq INTEGER NOT NULL,
+    hash TEXT NOT NULL,
+    prev TEXT NOT NULL,
+    kind TEXT NOT NULL,
+    iat INTEGER NOT NULL,
+    received_ms INTEGER NOT NULL,
+    jws TEXT NOT NULL,
+    UNIQUE (room_id, chain, seq)
+) STRICT;
+
+-- Each chain in short, so that the board need not walk over it.
+CREATE TABLE chain (
+    room_id INTEGER NOT NULL REFERENCES room (id),
+    chain INTEGER NOT NULL,
+    first INTEGER NOT NULL,
+    last INTEGER NOT NULL,
+    held INTEGER NOT NULL,
+    missing INTEGER NOT NULL,
+    PRIMARY KEY (room_id, chain)
+) STRICT;
+
+-- Numbers that a room has declared missing.
+CREATE TABLE gap (
+    room_id INTEGER NOT NULL REFERENCES room (id),
+    chain INTEGER NOT NULL,
+    first INTEGER NOT NULL,
+    last INTEGER NOT NULL,
+    PRIMARY KEY (room_id, chain, first, last)
+) STRICT;
+
+CREATE TABLE run (
+    entry_id INTEGER PRIMARY KEY REFERENCES entry (id),
+    room_id INTEGER NOT NULL REFERENCES room (id),
+    chain INTEGER NOT NULL,
+    seq INTEGER NOT NULL,
+    run TEXT NOT NULL,
+    started_ms INTEGER NOT NULL,
+    finished_ms INTEGER NOT NULL,
+    received_ms INTEGER NOT NULL,
+    verdict TEXT NOT NULL,
+    claimed TEXT NOT NULL,
+    scope TEXT,
+    trigger TEXT NOT NULL,
+    checkpoint TEXT,
+    meeting TEXT
+) STRICT;
+CREATE UNIQUE INDEX run_of_room ON run (room_id, chain, seq);
+CREATE UNIQUE INDEX full_run_of_room ON run (room_id, chain, seq) WHERE scope IS NULL;
+
+-- Evidence of two histories.
+CREATE TABLE fork (
+    room_id INTEGER NOT NULL REFERENCES room (id),
+    chain INTEGER NOT NULL,
+    seq INTEGER NOT NULL,
+    hash TEXT NOT NULL,
+    received_ms INTEGER NOT NULL,
+    jws TEXT NOT NULL,
+    PRIMARY KEY (room_id, chain, hash)
+) STRICT;
+
+CREATE TABLE presence (
+    room_id INTEGER PRIMARY KEY REFERENCES room (id),
+    state TEXT NOT NULL,
+    ts_ms INTEGER NOT NULL,
+    session INTEGER NOT NULL,
+    agent TEXT NOT NULL,
+    since_ms INTEGER NOT NULL,
+    heard_ms INTEGER
+) STRICT;
+
+-- What was refused; room 0 is none that is known.
+CREATE TABLE refused (
+    room_id INTEGER NOT NULL,
+    why TEXT NOT NULL,
+    n INTEGER NOT NULL,
+    last_ms INTEGER NOT NULL,
+    PRIMARY KEY (room_id, why)
+) STRICT, WITHOUT ROWID;
+",
+];
+
+/// Brings the tables up to date; the inner error is a version that is newer than this program.
+pub(super) fn migrate(connection: &mut Connection) -> rusqlite::Result<Result<(), usize>> {
+    let version = |c: &Connection| c.pragma_query_value(None, "user_version", |row| row.get::<_, usize>(0));
+    if version(connection)? == VERSION {
+        return Ok(Ok(()));
+    }
+    // Two programs that open a new file at once: the second waits here and then finds it done.
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let found = version(&transaction)?;
+    if found > VERSION {
+        return Ok(Err(found));
+    }
+    for step in STEPS.iter().skip(found) {
+        transaction.execute_batch(step)?;
+    }
+    transaction.pragma_update(None, "user_version", VERSION)?;
+    transaction.commit()?;
+    Ok(Ok(()))
+}

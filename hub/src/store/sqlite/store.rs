@@ -1,0 +1,110 @@
+//! The SQLite store as a [`Store`].
+
+use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
+
+use bridgepoint_protocol::chain::Neighbours;
+use bridgepoint_protocol::envelope::Kind;
+use bridgepoint_protocol::name::RoomAddress;
+
+use super::{SqliteStore, read, write};
+use crate::ingest::{Entry, Reason};
+use crate::keyring::RoomKey;
+use crate::store::{Count, HeldEntry, Kept, PastRun, PresenceRow, Store, StoreError};
+
+impl Store for SqliteStore {
+    fn begin(&mut self) -> Result<(), StoreError> {
+        self.connection.execute_batch("BEGIN IMMEDIATE").map_err(|e| self.error(&e))
+    }
+
+    fn commit(&mut self) -> Result<(), StoreError> {
+        let done = self.connection.execute_batch("COMMIT").map_err(|e| self.error(&e));
+        if done.is_err() {
+            self.rollback();
+        }
+        done
+    }
+
+    fn rollback(&mut self) {
+        if !self.connection.is_autocommit() {
+            // A rollback fails only when there is nothing left to roll back.
+            let _ = self.connection.execute_batch("ROLLBACK");
+        }
+    }
+
+    fn change_mark(&self) -> Result<i64, StoreError> {
+        self.connection.pragma_query_value(None, "data_version", |row| row.get(0)).map_err(|e| self.error(&e))
+    }
+
+    fn keys(&self) -> Result<Vec<RoomKey>, StoreError> {
+        read::keys(&self.connection, None).map_err(|e| self.error(&e))
+    }
+
+    fn put_key(&mut self, key: &RoomKey) -> Result<(), StoreError> {
+        write::put_key(&self.connection, key).map_err(|e| self.error(&e))
+    }
+
+    fn neighbours(&self, at: &RoomAddress, chain: u32, seq: u64) -> Result<Neighbours, StoreError> {
+        read::neighbours(&self.connection, at, chain, seq).map_err(|e| self.error(&e))
+    }
+
+    fn received_ms(&self, at: &RoomAddress, chain: u32, seq: u64) -> Result<Option<i64>, StoreError> {
+        read::received_ms(&self.connection, at, chain, seq).map_err(|e| self.error(&e))
+    }
+
+    fn presence(&self, at: &RoomAddress) -> Result<Option<Option<PresenceRow>>, StoreError> {
+        let look = || match read::room_id(&self.connection, at)? {
+            Some(room) => read::presence(&self.connection, room).map(Some),
+            None => Ok(None),
+        };
+        look().map_err(|e| self.error(&e))
+    }
+
+    fn add_entry(&mut self, entry: &Entry, received_ms: i64) -> Result<(), StoreError> {
+        write::add_entry(&self.connection, entry, received_ms).map_err(|e| self.error(&e))
+    }
+
+    fn add_fork(&mut self, entry: &Entry, received_ms: i64) -> Result<(), StoreError> {
+        write::add_fork(&self.connection, entry, received_ms).map_err(|e| self.error(&e))
+    }
+
+    fn count(&mut self, at: Option<&RoomAddress>, why: Reason, now_ms: i64) -> Result<(), StoreError> {
+        write::count(&self.connection, at, why, now_ms).map_err(|e| self.error(&e))
+    }
+
+    fn put_presence(&mut self, at: &RoomAddress, presence: &PresenceRow) -> Result<(), StoreError> {
+        write::put_presence(&self.connection, at, presence).map_err(|e| self.error(&e))
+    }
+
+    fn put_standing(&mut self, at: &RoomAddress, verdict: Option<&str>, since_ms: i64) -> Result<(), StoreError> {
+        write::put_standing(&self.connection, at, verdict, since_ms).map_err(|e| self.error(&e))
+    }
+
+    fn rooms(&self) -> Result<Vec<RoomAddress>, StoreError> {
+        read::rooms(&self.connection).map_err(|e| self.error(&e))
+    }
+
+    fn kept(&self, at: &RoomAddress) -> Result<Option<Kept>, StoreError> {
+        read::kept(&self.connection, at).map_err(|e| self.error(&e))
+    }
+
+    fn missing(&self, at: &RoomAddress, chain: u32, limit: usize) -> Result<Vec<RangeInclusive<u64>>, StoreError> {
+        let look = || match read::room_id(&self.connection, at)? {
+            Some(room) => read::missing(&self.connection, room, chain, limit),
+            None => Ok(vec![]),
+        };
+        look().map_err(|e| self.error(&e))
+    }
+
+    fn history(&self, at: &RoomAddress, limit: usize) -> Result<Vec<PastRun>, StoreError> {
+        read::history(&self.connection, at, limit).map_err(|e| self.error(&e))
+    }
+
+    fn entries(&self, at: &RoomAddress, kinds: &[Kind], limit: usize) -> Result<Vec<HeldEntry>, StoreError> {
+        read::entries(&self.connection, at, kinds, limit).map_err(|e| self.error(&e))
+    }
+
+    fn refused_elsewhere(&self) -> Result<BTreeMap<String, Count>, StoreError> {
+        read::refused(&self.connection, 0).map_err(|e| self.error(&e))
+    }
+}

@@ -1,0 +1,1 @@
+//! Tests of the Cisco conversation, with time as an argument.

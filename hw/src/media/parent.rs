@@ -1,0 +1,567 @@
+//! The agent's side of the media child: start it, hand it the request, take its line, see it end.
+//!
+//! Whatever the child does (nothing, noise, a flood, a crash, no end), it is dead at the edge's deadline and
+//! no process is left behind: the child leads a process group of its own, which is killed whole, and the
+//! child is reaped. What it says on standard error goes to the log, capped.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::process::{ExitStatus, Stdio};
+use std::time::Duration;
+
+use rustix::process::{Pid, Signal, kill_process_group};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
+use tokio::process::{Child, ChildStderr, Command};
+use tokio::time::timeout;
+
+use super::border::{self, ANSWER_CAP, Refusal, Reply, Request, SoundRequest};
+use crate::link::Edge;
+use crate::reading::{Answer, ProbeError, SoundReading};
+
+/// Most bytes of the child's standard error that are kept; the rest is read and dropped.
+const STDERR_CAP: usize = 4 * 1024;
+
+/// How long a child that has answered may take to close its device before it is killed.
+const PARTING: Duration = Duration::from_millis(500);
+
+/// How long a killed child may take to die. A driver that hangs inside the kernel can hold it for ever: then it
+/// is left to tokio to reap, and the answer comes this much after the deadline.
+const REAPING: Duration = Duration::from_millis(250);
+
+/// How to start a media child: the agent's own executable with its hidden subcommand, or under test another.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Program {
+    /// The executable. Not looked up in `PATH` when it contains a slash.
+    pub path: PathBuf,
+    /// Its arguments, for the agent `["media"]`.
+    pub args: Vec<OsString>,
+    /// Environment to add, e.g. `GST_REGISTRY` or `PULSE_SERVER`. The rest is inherited, without what would
+    /// make GStreamer log or trace, and with the language set to `C`.
+    pub env: Vec<(OsString, OsString)>,
+}
+
+/// Measures one channel of one source in a child process. Must be awaited inside a tokio runtime.
+///
+/// Takes `request.duration_ms`, for a device 0.1 s more, and 0.05 to 1 s for the start: the edge's deadline
+/// must leave room for that. Its `cap_bytes` is for devices; a child has the cap of [`border::ANSWER_CAP`].
+/// Dropping the future kills the child.
+///
+/// # Errors
+/// * [`ProbeError::NotPresent`]: no such file, device, source or channel.
+/// * [`ProbeError::Busy`]: another program holds the ALSA device.
+/// * [`ProbeError::Refused`]: no permission for it.
+/// * [`ProbeError::NoAnswer`]: the sound server is away, or the source opened and gave no sound.
+/// * [`ProbeError::TimedOut`]: not done at the deadline; the child was killed.
+/// * [`ProbeError::Cancelled`]: the edge's `cancel` became true; the child was killed.
+/// * [`ProbeError::Garbled`]: the file is no sound that is known, the request is out of range, or the child
+///   itself failed: could not be started, crashed, wrote nothing, too much, or no figures. The log tells which.
+pub async fn measure_sound(program: &Program, request: &SoundRequest, edge: &Edge) -> Answer<SoundReading> {
+    let started = (edge.clock)();
+    let waited_ms = || {
+        (edge.clock)()
+            .saturating_duration_since(started)
+            .as_millis()
+            .try_into()
+            .unwrap_or(u64::MAX)
+    };
+    if edge.cancelled() {
+        return Err(ProbeError::Cancelled);
+    }
+    if edge.remaining().is_zero() {
+        return Err(ProbeError::TimedOut { waited_ms: 0 });
+    }
+    if let Err(why) = border::check(request) {
+        tracing::warn!(?request, why, "sound request refused");
+        return Err(ProbeError::Garbled);
+    }
+    let mut running = Running::start(program)?;
+    let outcome = tokio::select! {
+        // The answer before the deadline, when both are there at once.
+        biased;
+        outcome = running.talk(request) => outcome,
+        () = cancelled(edge) => Err(ProbeError::Cancelled),
+        () = tokio::time::sleep(edge.remaining()) => Err(ProbeError::TimedOut { waited_ms: waited_ms() }),
+    };
+    // A child that has said something, even nonsense, may end by itself: its exit status goes to the log.
+    let parting = match outcome {
+        Err(ProbeError::TimedOut { .. } | ProbeError::Cancelled) => Duration::ZERO,
+        _ => PARTING.min(edge.remaining()),
+    };
+    let status = running.end(parting).await;
+    let stderr = one_line(&running.log);
+    match outcome {
+        Ok(Ok(reading)) => Ok(reading),
+        Ok(Err(refusal)) => {
+            tracing::info!(?request, error = %refusal.error, detail = refusal.detail, "no sound measured");
+            Err(match refusal.error {
+                // The child has no clock.
+                ProbeError::NoAnswer { .. } => ProbeError::NoAnswer {
+                    waited_ms: waited_ms(),
+                },
+                ProbeError::TimedOut { .. } => ProbeError::TimedOut {
+                    waited_ms: waited_ms(),
+                },
+                error => error,
+            })
+        }
+        Err(error) => {
+            tracing::warn!(?request, %error, ?status, stderr, "the media child gave no figures");
+            Err(error)
+        }
+    }
+}
+
+/// Ends when somebody says stop, and never when nobody can any more.
+async fn cancelled(edge: &Edge) {
+    let mut cancel = edge.cancel.clone();
+    if cancel.wait_for(|stop| *stop).await.is_err() {
+        std::future::pending::<()>().await;
+    }
+}
+
+/// A child that has been started. Dropped, it is killed with its whole process group, and tokio reaps it.
+struct Running {
+    child: Child,
+    /// The process group, as long as the child is not reaped and the number is certainly its own.
+    group: Option<Pid>,
+    stderr: Option<ChildStderr>,
+    log: Vec<u8>,
+}
+
+impl Running {
+    fn start(program: &Program) -> Answer<Self> {
+        let mut child = Command::new(&program.path)
+            .args(&program.args)
+            // At its highest level GStreamer's log shows the contents of buffers (R27).
+            .env_remove("GST_DEBUG")
+            .env_remove("GST_DEBUG_FILE")
+            .env_remove("GST_DEBUG_DUMP_DOT_DIR")
+            .env_remove("GST_TRACERS")
+            // Reasons are found in messages that libraries would translate.
+            .env("LC_ALL", "C")
+            .env_remove("LANGUAGE")
+            .envs(program.env.iter().map(|(key, value)| (key, value)))
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            // Out of the terminal's group: an interrupt there is for the agent, which then cancels in order.
+            .process_group(0)
+            .kill_on_drop(true)
+            .spawn()
+            .map_err(|error| {
+                tracing::error!(program = %program.path.display(), %error, "the media child could not be started");
+                ProbeError::Garbled
+            })?;
+        let group = child
+            .id()
+            .and_then(|id| i32::try_from(id).ok())
+            .and_then(Pid::from_raw);
+        let stderr = child.stderr.take();
+        Ok(Self {
+            child,
+            group,
+            stderr,
+            log: Vec::new(),
+        })
+    }
+
+    /// Hands over the request and takes the line.
+    async fn talk(&mut self, request: &SoundRequest) -> Answer<Result<SoundReading, Refusal>> {
+        let request = Request {
+            parent: i32::try_from(std::process::id()).ok(),
+            sound: request.clone(),
+        };
+        let request = serde_json::to_vec(&request).map_err(|error| broken(&error))?;
+        let (stdin, stdout) = (self.child.stdin.take(), self.child.stdout.take());
+        let line = async {
+            if let Some(mut stdin) = stdin {
+                // A child that does not take its request may still say why.
+                let _ = stdin.write_all(&request).await;
+            }
+            match stdout {
+                Some(mut stdout) => read_line(&mut stdout).await.map_err(|error| broken(&error)),
+                None => Err(broken(&"it has no standard output")),
+            }
+        };
+        let line = tokio::select! {
+            line = line => line?,
+            () = async { drain(&mut self.stderr, &mut self.log).await; std::future::pending().await } => Vec::new(),
+        };
+        match border::parse_reply(&line).map_err(|why| broken(&why))? {
+            Reply::Sound(reading) => Ok(Ok(reading)),
+            Reply::Error(refusal) => Ok(Err(refusal)),
+        }
+    }
+
+    /// Waits for the child's own end for `parting` and then makes an end; reaps it either way.
+    async fn end(&mut self, parting: Duration) -> Option<ExitStatus> {
+        let status = match timeout(parting, self.child.wait()).await {
+            Ok(status) => Ok(status),
+            Err(_) => {
+                self.kill();
+                timeout(REAPING, self.child.wait()).await
+            }
+        };
+        if status.is_ok() {
+            // Reaped: the number may be somebody else's from now on.
+            self.group = None;
+        }
+        // Its last words are in the pipe; a process that has left the group could hold it open.
+        let _ = timeout(REAPING, drain(&mut self.stderr, &mut self.log)).await;
+        status.ok()?.ok()
+    }
+
+    fn kill(&mut self) {
+        if let Some(group) = self.group.take() {
+            // It can only fail because everything in the group has ended.
+            let _ = kill_process_group(group, Signal::KILL);
+        }
+        // The same for the child alone, should it have left its group.
+        let _ = self.child.start_kill();
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        if self.group.is_some() {
+            self.kill();
+        }
+    }
+}
+
+fn broken(what: &dyn std::fmt::Display) -> ProbeError {
+    tracing::warn!(%what, "the media child's answer is not usable");
+    ProbeError::Garbled
+}
+
+/// Reads up to the first line end or the end; at most a little more than [`ANSWER_CAP`], which the parser sees.
+async fn read_line(stdout: &mut (impl AsyncRead + Unpin)) -> std::io::Result<Vec<u8>> {
+    let mut line = Vec::new();
+    let mut piece = [0; 1024];
+    loop {
+        let count = stdout.read(&mut piece).await?;
+        let piece = piece.get(..count).unwrap_or_default();
+        if let Some(end) = piece.iter().position(|byte| *byte == b'\n') {
+            line.extend(piece.iter().take(end));
+            return Ok(line);
+        }
+        line.extend(piece);
+        if count == 0 || line.len() > ANSWER_CAP {
+            return Ok(line);
+        }
+    }
+}
+
+/// Keeps the beginning of a stream and reads the rest away, so that the writer never waits.
+async fn drain(stream: &mut Option<impl AsyncRead + Unpin>, kept: &mut Vec<u8>) {
+    let Some(stream) = stream else { return };
+    let mut piece = [0; 1024];
+    while let Ok(count @ 1..) = stream.read(&mut piece).await {
+        let room = STDERR_CAP.saturating_sub(kept.len());
+        kept.extend(piece.iter().take(count.min(room)));
+    }
+}
+
+fn one_line(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes)
+        .chars()
+        .map(|c| if c.is_control() { ' ' } else { c })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::{File, OpenOptions};
+    use std::io::Read;
+    use std::os::unix::fs::OpenOptionsExt;
+    use std::path::Path;
+
+    use proptest::prelude::*;
+    use rustix::fs::{CWD, FileType, Mode, OFlags, fcntl_setfl, mknodat};
+
+    use super::super::border::SoundInput;
+    use super::*;
+    use crate::link::testing::edge;
+
+    const LONG: Duration = Duration::from_secs(30);
+    const FIGURES: &str = r#"{"sound":{"duration_ms":1,"samples":48,"rms_dbfs":-30.0,"peak_dbfs":-20.0,"floor_dbfs":null,"dc":0.0,"constant":false,"clipped":0.0}}"#;
+
+    fn request() -> SoundRequest {
+        SoundRequest {
+            source: SoundInput::File("a.wav".into()),
+            channel: 0,
+            duration_ms: 1000,
+        }
+    }
+
+    fn shell(script: &str) -> Program {
+        Program {
+            path: "/bin/sh".into(),
+            args: vec!["-c".into(), script.into()],
+            env: Vec::new(),
+        }
+    }
+
+    async fn run(script: &str) -> Answer<SoundReading> {
+        let (edge, _stop) = edge(LONG, 0);
+        measure_sound(&shell(script), &request(), &edge).await
+    }
+
+    /// A named pipe that every process of a script holds open: its end is the end of all of them.
+    struct Alive {
+        dir: tempfile::TempDir,
+        reader: File,
+    }
+
+    impl Alive {
+        fn new() -> Self {
+            let dir = tempfile::tempdir().unwrap();
+            let path = dir.path().join("alive");
+            mknodat(CWD, &path, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).unwrap();
+            let nonblock = i32::try_from(OFlags::NONBLOCK.bits()).unwrap();
+            let reader = OpenOptions::new()
+                .read(true)
+                .custom_flags(nonblock)
+                .open(path)
+                .unwrap();
+            fcntl_setfl(&reader, OFlags::empty()).unwrap();
+            Self { dir, reader }
+        }
+
+        /// A script that says that it runs, and hangs with two processes.
+        fn script(&self) -> String {
+            format!(
+                "exec 3>{}; echo started >&3; sleep 60 & sleep 60",
+                self.path().display()
+            )
+        }
+
+        fn path(&self) -> std::path::PathBuf {
+            self.dir.path().join("alive")
+        }
+
+        /// Waits for the script's first word.
+        async fn started(&mut self) {
+            let path = self.path();
+            let mut reader = self.reader.try_clone().unwrap();
+            let word = tokio::task::spawn_blocking(move || {
+                // Held open for writing meanwhile, so that reading waits for the script to come.
+                let _writer = OpenOptions::new().write(true).open(path).unwrap();
+                let mut word = [0; 8];
+                reader.read_exact(&mut word).unwrap();
+                word
+            });
+            assert_eq!(&word.await.unwrap(), b"started\n");
+        }
+
+        /// Waits until nobody holds it open any more.
+        async fn ended(mut self) {
+            let mut rest = Vec::new();
+            tokio::task::spawn_blocking(move || self.reader.read_to_end(&mut rest).unwrap())
+                .await
+                .unwrap();
+        }
+    }
+
+    #[tokio::test]
+    async fn figures_come_back() {
+        let reading = run(&format!("cat >/dev/null; echo '{FIGURES}'")).await.unwrap();
+        assert_eq!(
+            (reading.samples, reading.rms_dbfs, reading.floor_dbfs),
+            (48, Some(-30.0), None)
+        );
+    }
+
+    #[tokio::test]
+    async fn the_child_gets_the_request_its_parents_number_and_the_environment() {
+        let dir = tempfile::tempdir().unwrap();
+        let program = Program {
+            env: vec![
+                ("OUT".into(), dir.path().join("got").into()),
+                ("GST_REGISTRY".into(), "/r".into()),
+            ],
+            ..shell(r#"{ cat; echo; echo "$PPID $GST_REGISTRY $LC_ALL"; } >"$OUT""#)
+        };
+        let (edge, _stop) = edge(LONG, 0);
+        assert_eq!(
+            measure_sound(&program, &request(), &edge).await,
+            Err(ProbeError::Garbled)
+        );
+        let got = std::fs::read_to_string(dir.path().join("got")).unwrap();
+        let (line, rest) = got.split_once('\n').unwrap();
+        let own = i32::try_from(std::process::id()).unwrap();
+        assert_eq!(
+            border::parse_request(line.as_bytes()).unwrap(),
+            Request {
+                parent: Some(own),
+                sound: request()
+            }
+        );
+        assert_eq!(rest, format!("{own} /r C\n"));
+    }
+
+    #[tokio::test]
+    async fn a_reason_comes_back_and_the_parents_clock_tells_the_waiting() {
+        let error = |kind: &str| {
+            format!(r#"echo '{{"error":{{"kind":"{kind}","waited_ms":123456,"detail":"x"}}}}'; exit 1"#)
+        };
+        assert_eq!(run(&error("not-present")).await, Err(ProbeError::NotPresent));
+        assert_eq!(run(&error("busy")).await, Err(ProbeError::Busy));
+        let Err(ProbeError::NoAnswer { waited_ms }) = run(&error("no-answer")).await else {
+            panic!()
+        };
+        assert_ne!(waited_ms, 123_456);
+    }
+
+    #[tokio::test]
+    async fn a_child_that_fails_is_garbled_however_it_fails() {
+        for script in [
+            "exit 0",
+            "exit 101",
+            "kill -SEGV $$",
+            "echo hello",
+            "echo '{\"sound\":{}}'",
+            "head -c 100 /dev/urandom",
+            "head -c 100000000 /dev/zero",
+            "yes",
+            "yes | head -c 1000000 >&2; exit 3",
+            "exec <&-; exec >&-; exit 0",
+        ] {
+            assert_eq!(run(script).await, Err(ProbeError::Garbled), "{script}");
+        }
+        let missing = Program {
+            path: "/nonexistent/agent".into(),
+            args: Vec::new(),
+            env: Vec::new(),
+        };
+        let (edge, _stop) = edge(LONG, 0);
+        assert_eq!(
+            measure_sound(&missing, &request(), &edge).await,
+            Err(ProbeError::Garbled)
+        );
+    }
+
+    #[tokio::test]
+    async fn a_wedged_child_is_killed_at_the_deadline_with_all_that_it_started() {
+        let alive = Alive::new();
+        let (edge, _stop) = edge(Duration::from_millis(300), 0);
+        let answer = measure_sound(&shell(&alive.script()), &request(), &edge).await;
+        assert!(matches!(answer, Err(ProbeError::TimedOut { .. })), "{answer:?}");
+        alive.ended().await;
+    }
+
+    #[tokio::test]
+    async fn a_child_that_answers_and_then_hangs_is_killed_and_its_answer_kept() {
+        let alive = Alive::new();
+        let (edge, _stop) = edge(LONG, 0);
+        let program = shell(&format!("echo '{FIGURES}'; {}", alive.script()));
+        assert_eq!(
+            measure_sound(&program, &request(), &edge).await.unwrap().samples,
+            48
+        );
+        alive.ended().await;
+    }
+
+    #[tokio::test]
+    async fn stop_kills_the_child() {
+        let mut alive = Alive::new();
+        let (edge, stop) = edge(LONG, 0);
+        let program = shell(&alive.script());
+        let task = tokio::spawn(async move { measure_sound(&program, &request(), &edge).await });
+        alive.started().await;
+        stop.send(true).unwrap();
+        assert_eq!(task.await.unwrap(), Err(ProbeError::Cancelled));
+        alive.ended().await;
+    }
+
+    #[tokio::test]
+    async fn a_dropped_measurement_kills_the_child() {
+        let mut alive = Alive::new();
+        let (edge, _stop) = edge(LONG, 0);
+        let program = shell(&alive.script());
+        let task = tokio::spawn(async move { measure_sound(&program, &request(), &edge).await });
+        alive.started().await;
+        task.abort();
+        assert!(task.await.unwrap_err().is_cancelled());
+        alive.ended().await;
+    }
+
+    #[tokio::test]
+    async fn nobody_left_to_say_stop_is_no_stop() {
+        let (edge, stop) = edge(LONG, 0);
+        drop(stop);
+        let program = shell(&format!("cat >/dev/null; echo '{FIGURES}'"));
+        assert!(measure_sound(&program, &request(), &edge).await.is_ok());
+    }
+
+    #[tokio::test]
+    async fn nothing_is_started_after_the_deadline_a_stop_or_for_a_request_out_of_range() {
+        let dir = tempfile::tempdir().unwrap();
+        let trace = dir.path().join("started");
+        let program = shell(&format!("touch {}", trace.display()));
+        let (late, _stop) = edge(Duration::ZERO, 0);
+        assert_eq!(
+            measure_sound(&program, &request(), &late).await,
+            Err(ProbeError::TimedOut { waited_ms: 0 })
+        );
+        let (stopped, stop) = edge(LONG, 0);
+        stop.send(true).unwrap();
+        assert_eq!(
+            measure_sound(&program, &request(), &stopped).await,
+            Err(ProbeError::Cancelled)
+        );
+        let (edge, _stop) = edge(LONG, 0);
+        let long = SoundRequest {
+            duration_ms: border::DURATION_CAP_MS + 1,
+            ..request()
+        };
+        assert_eq!(
+            measure_sound(&program, &long, &edge).await,
+            Err(ProbeError::Garbled)
+        );
+        assert!(!Path::new(&trace).exists());
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+        #[test]
+        fn lines_are_read_however_they_are_split_and_never_kept_beyond_the_cap(
+            bytes in prop::collection::vec(prop_oneof![Just(b'\n'), any::<u8>()], 0..20_000),
+            newlines in any::<bool>(),
+            sizes in prop::collection::vec(1usize..5_000, 1..40),
+        ) {
+            let bytes: Vec<u8> = bytes.into_iter().filter(|byte| newlines || *byte != b'\n').collect();
+            let mut stream = pieces(&bytes, &sizes);
+            let line = block_on(read_line(&mut stream)).unwrap();
+            let wanted = bytes.split(|byte| *byte == b'\n').next().unwrap();
+            prop_assert!(wanted.starts_with(&line));
+            prop_assert!(line == wanted || line.len() > ANSWER_CAP);
+            prop_assert!(line.len() <= ANSWER_CAP + 1024);
+
+            let mut kept = Vec::new();
+            block_on(drain(&mut Some(pieces(&bytes, &sizes)), &mut kept));
+            prop_assert_eq!(&kept, &bytes[..bytes.len().min(STDERR_CAP)]);
+        }
+    }
+
+    /// A stream that gives its bytes in pieces of these sizes, again and again from the first.
+    fn pieces(bytes: &[u8], sizes: &[usize]) -> impl AsyncRead + Unpin {
+        let mut sizes = sizes.iter().copied().cycle();
+        let mut rest = bytes.to_vec();
+        let mut whole: Box<dyn AsyncRead + Unpin> = Box::new(std::io::Cursor::new(Vec::new()));
+        while !rest.is_empty() {
+            let size = sizes.next().unwrap_or(1).min(rest.len());
+            let later = rest.split_off(size);
+            whole = Box::new(whole.chain(std::io::Cursor::new(rest)));
+            rest = later;
+        }
+        whole
+    }
+
+    fn block_on<T>(future: impl Future<Output = T>) -> T {
+        tokio::runtime::Builder::new_current_thread()
+            .build()
+            .unwrap()
+            .block_on(future)
+    }
+}

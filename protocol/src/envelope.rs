@@ -1,0 +1,569 @@
+//! The envelope: compact JWS (RFC 7515) with Ed25519 (RFC 8037), sealed and opened.
+//!
+//! The bytes that were signed are the bytes that are kept, sent and verified; nothing is ever encoded
+//! again. One key id is one key is one algorithm: the header can choose neither. Claims are parsed only
+//! after the signature holds. Choices and their reasons: `docs/decisions/0004-evidence.md`.
+
+use std::fmt;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use ring::digest::{SHA256, digest};
+use ring::signature::{ED25519, Ed25519KeyPair, KeyPair as _, UnparsedPublicKey};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+/// Largest envelope, bytes. Larger ones are refused before anything is read in them.
+pub const MAX_ENVELOPE: usize = 64 * 1024;
+
+/// Longest protected header that is read, base64url characters.
+const MAX_HEADER: usize = 512;
+
+/// What an envelope holds: the `typ` of its protected header.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Kind {
+    /// [`crate::claims::Report`]
+    Report,
+    /// [`crate::claims::Event`]
+    Event,
+    /// [`crate::claims::Attest`]
+    Attest,
+    /// [`crate::claims::Gap`]
+    Gap,
+    /// [`crate::claims::Enrol`]
+    Enrol,
+    /// [`crate::claims::Plan`]
+    Plan,
+    /// [`crate::claims::Command`]
+    Command,
+    /// [`crate::claims::Receipt`]
+    Receipt,
+    /// A line test's token.
+    Line,
+}
+
+impl Kind {
+    /// All kinds.
+    pub const ALL: [Self; 9] = [
+        Self::Report,
+        Self::Event,
+        Self::Attest,
+        Self::Gap,
+        Self::Enrol,
+        Self::Plan,
+        Self::Command,
+        Self::Receipt,
+        Self::Line,
+    ];
+
+    /// Kinds that take a number in the agent's chain.
+    pub const NUMBERED: [Self; 4] = [Self::Report, Self::Event, Self::Attest, Self::Gap];
+
+    /// The `typ` of the protected header.
+    #[must_use]
+    pub fn typ(self) -> &'static str {
+        match self {
+            Self::Report => "bp-report+jws",
+            Self::Event => "bp-event+jws",
+            Self::Attest => "bp-attest+jws",
+            Self::Gap => "bp-gap+jws",
+            Self::Enrol => "bp-enrol+jws",
+            Self::Plan => "bp-plan+jws",
+            Self::Command => "bp-cmd+jws",
+            Self::Receipt => "bp-receipt+jws",
+            Self::Line => "bp-line+jws",
+        }
+    }
+
+    fn from_typ(typ: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.typ() == typ)
+    }
+}
+
+/// A 32-byte SHA-256 value, base64url on the wire: the hash of an entry.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct EntryHash([u8; 32]);
+
+impl EntryHash {
+    /// `prev` of the first entry.
+    pub const ZERO: Self = Self([0; 32]);
+
+    /// SHA-256 of the compact JWS's ASCII bytes.
+    #[must_use]
+    pub fn of(jws: &str) -> Self {
+        Self(sha256(jws.as_bytes()))
+    }
+}
+
+impl fmt::Display for EntryHash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&URL_SAFE_NO_PAD.encode(self.0))
+    }
+}
+
+impl fmt::Debug for EntryHash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "EntryHash({self})")
+    }
+}
+
+impl From<EntryHash> for String {
+    fn from(hash: EntryHash) -> Self {
+        hash.to_string()
+    }
+}
+
+impl TryFrom<String> for EntryHash {
+    type Error = String;
+    fn try_from(text: String) -> Result<Self, String> {
+        decode32(&text)
+            .map(Self)
+            .ok_or_else(|| format!("\"{text:.60}\" is no base64url SHA-256"))
+    }
+}
+
+/// A key's id: the RFC 7638 thumbprint of its public JWK, base64url.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Kid(String);
+
+impl Kid {
+    /// Takes a thumbprint as written.
+    #[must_use]
+    pub fn new(thumbprint: impl Into<String>) -> Self {
+        Self(thumbprint.into())
+    }
+
+    /// The thumbprint.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The fingerprint that two people compare over a telephone: 20 bytes of the thumbprint in base32,
+    /// eight groups of four. No digit or letter in it can be heard as another (RFC 4648 base32 has no 0, 1, 8, 9).
+    #[must_use]
+    pub fn fingerprint(&self) -> String {
+        const ALPHABET: &[u8; 32] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
+        let bytes = decode32(&self.0).unwrap_or_else(|| sha256(self.0.as_bytes()));
+        let mut text = String::with_capacity(39);
+        let (mut buffer, mut bits) = (0_u32, 0_u32);
+        let mut written = 0;
+        for byte in bytes.iter().take(20) {
+            buffer = (buffer << 8) | u32::from(*byte);
+            bits += 8;
+            while bits >= 5 {
+                bits -= 5;
+                let index = ((buffer >> bits) & 31) as usize;
+                if written > 0 && written % 4 == 0 {
+                    text.push('-');
+                }
+                text.push(ALPHABET.get(index).map_or('?', |b| char::from(*b)));
+                written += 1;
+            }
+        }
+        text
+    }
+}
+
+impl fmt::Display for Kid {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// A public key as JSON Web Key (RFC 8037): `{"crv":"Ed25519","kty":"OKP","x":"…"}`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Jwk {
+    /// Always `OKP`.
+    pub kty: String,
+    /// Always `Ed25519`.
+    pub crv: String,
+    /// The 32 bytes, base64url.
+    pub x: String,
+}
+
+/// An Ed25519 public key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct VerifyingKey([u8; 32]);
+
+impl VerifyingKey {
+    /// Reads a JWK.
+    ///
+    /// # Errors
+    /// [`OpenError::BadKey`] when it is no Ed25519 public key.
+    pub fn from_jwk(jwk: &Jwk) -> Result<Self, OpenError> {
+        if jwk.kty != "OKP" || jwk.crv != "Ed25519" {
+            return Err(OpenError::BadKey);
+        }
+        decode32(&jwk.x).map(Self).ok_or(OpenError::BadKey)
+    }
+
+    /// As JWK.
+    #[must_use]
+    pub fn jwk(&self) -> Jwk {
+        Jwk {
+            kty: "OKP".into(),
+            crv: "Ed25519".into(),
+            x: URL_SAFE_NO_PAD.encode(self.0),
+        }
+    }
+
+    /// The key's id: SHA-256 over the canonical JWK (RFC 7638: members in alphabetical order, no spaces).
+    #[must_use]
+    pub fn kid(&self) -> Kid {
+        let canonical = format!(
+            r#"{{"crv":"Ed25519","kty":"OKP","x":"{}"}}"#,
+            URL_SAFE_NO_PAD.encode(self.0)
+        );
+        Kid(URL_SAFE_NO_PAD.encode(sha256(canonical.as_bytes())))
+    }
+}
+
+/// An Ed25519 key pair that signs. Its `Debug` shows the public half only.
+pub struct SigningKey {
+    pair: Ed25519KeyPair,
+    kid: Kid,
+}
+
+impl SigningKey {
+    /// Reads a PKCS #8 document, as `ring` writes it.
+    ///
+    /// # Errors
+    /// [`OpenError::BadKey`] when it is none.
+    pub fn from_pkcs8(document: &[u8]) -> Result<Self, OpenError> {
+        let pair = Ed25519KeyPair::from_pkcs8(document).map_err(|_| OpenError::BadKey)?;
+        let public: [u8; 32] = pair
+            .public_key()
+            .as_ref()
+            .try_into()
+            .map_err(|_| OpenError::BadKey)?;
+        Ok(Self {
+            pair,
+            kid: VerifyingKey(public).kid(),
+        })
+    }
+
+    /// Makes a new key: the PKCS #8 document to keep.
+    ///
+    /// # Errors
+    /// [`OpenError::BadKey`] when the random source fails.
+    pub fn generate(random: &dyn ring::rand::SecureRandom) -> Result<Vec<u8>, OpenError> {
+        Ok(Ed25519KeyPair::generate_pkcs8(random)
+            .map_err(|_| OpenError::BadKey)?
+            .as_ref()
+            .to_vec())
+    }
+
+    /// The public half.
+    #[must_use]
+    pub fn verifying(&self) -> VerifyingKey {
+        let mut public = [0; 32];
+        for (to, from) in public.iter_mut().zip(self.pair.public_key().as_ref()) {
+            *to = *from;
+        }
+        VerifyingKey(public)
+    }
+
+    /// The key's id.
+    #[must_use]
+    pub fn kid(&self) -> &Kid {
+        &self.kid
+    }
+}
+
+impl fmt::Debug for SigningKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "SigningKey({})", self.kid)
+    }
+}
+
+/// A sealed envelope: its exact text and the hash of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sealed {
+    /// The compact JWS.
+    pub jws: String,
+    /// SHA-256 of it.
+    pub hash: EntryHash,
+}
+
+/// Signs claims.
+///
+/// # Errors
+/// [`SealError`] when they cannot be written as JSON or the envelope would be larger than [`MAX_ENVELOPE`].
+pub fn seal(key: &SigningKey, kind: Kind, claims: &impl Serialize) -> Result<Sealed, SealError> {
+    let payload = serde_json::to_vec(claims).map_err(|e| SealError::Claims(e.to_string()))?;
+    let header = format!(r#"{{"alg":"EdDSA","typ":"{}","kid":"{}"}}"#, kind.typ(), key.kid);
+    let mut jws = URL_SAFE_NO_PAD.encode(header);
+    jws.push('.');
+    jws.push_str(&URL_SAFE_NO_PAD.encode(payload));
+    let signature = key.pair.sign(jws.as_bytes());
+    jws.push('.');
+    jws.push_str(&URL_SAFE_NO_PAD.encode(signature.as_ref()));
+    if jws.len() > MAX_ENVELOPE {
+        return Err(SealError::TooLarge { bytes: jws.len() });
+    }
+    Ok(Sealed {
+        hash: EntryHash::of(&jws),
+        jws,
+    })
+}
+
+/// An envelope whose signature holds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Opened {
+    /// What it holds.
+    pub kind: Kind,
+    /// Who signed it.
+    pub kid: Kid,
+    /// SHA-256 of the envelope.
+    pub hash: EntryHash,
+    /// The claims' exact bytes.
+    pub payload: Vec<u8>,
+}
+
+impl Opened {
+    /// Parses the claims.
+    ///
+    /// # Errors
+    /// [`OpenError::Claims`] when they are not of that shape or of another version.
+    pub fn claims<T: DeserializeOwned>(&self) -> Result<T, OpenError> {
+        #[derive(Deserialize)]
+        struct Version {
+            v: u32,
+        }
+        let version: Version =
+            serde_json::from_slice(&self.payload).map_err(|e| OpenError::Claims(e.to_string()))?;
+        if version.v != crate::WIRE_VERSION {
+            return Err(OpenError::Version(version.v));
+        }
+        serde_json::from_slice(&self.payload).map_err(|e| OpenError::Claims(e.to_string()))
+    }
+}
+
+/// Verifies an envelope: size, header, key, signature, in this order. Nothing of the payload is read before.
+///
+/// `key_of` answers which key a key id stands for; `None` is [`OpenError::UnknownKey`].
+///
+/// # Errors
+/// [`OpenError`], one variant a reason.
+pub fn open(
+    jws: &[u8],
+    accepted: &[Kind],
+    key_of: impl FnOnce(&Kid) -> Option<VerifyingKey>,
+) -> Result<Opened, OpenError> {
+    let parts = split(jws)?;
+    let (kind, kid) = read_header(parts.header)?;
+    if !accepted.contains(&kind) {
+        return Err(OpenError::WrongKind {
+            typ: kind.typ().to_owned(),
+        });
+    }
+    let key = key_of(&kid).ok_or_else(|| OpenError::UnknownKey(kid.clone()))?;
+    verify(&parts, &key)?;
+    let payload = decode(parts.payload)?;
+    Ok(Opened {
+        kind,
+        kid,
+        hash: EntryHash::of(parts.text),
+        payload,
+    })
+}
+
+/// Opens an enrolment, which is signed by the key that it carries. Possession is what this proves; trust
+/// comes from the operator who compares fingerprints.
+///
+/// # Errors
+/// As [`open`]; [`OpenError::BadKey`] when the carried key is none or is not the one that `kid` names.
+pub fn open_enrolment(jws: &[u8]) -> Result<(Opened, crate::claims::Enrol), OpenError> {
+    let parts = split(jws)?;
+    let (kind, kid) = read_header(parts.header)?;
+    if kind != Kind::Enrol {
+        return Err(OpenError::WrongKind {
+            typ: kind.typ().to_owned(),
+        });
+    }
+    let payload = decode(parts.payload)?;
+    let claims: crate::claims::Enrol =
+        serde_json::from_slice(&payload).map_err(|e| OpenError::Claims(e.to_string()))?;
+    if claims.v != crate::WIRE_VERSION {
+        return Err(OpenError::Version(claims.v));
+    }
+    let key = VerifyingKey::from_jwk(&claims.jwk)?;
+    if key.kid() != kid {
+        return Err(OpenError::BadKey);
+    }
+    verify(&parts, &key)?;
+    Ok((
+        Opened {
+            kind,
+            kid,
+            hash: EntryHash::of(parts.text),
+            payload,
+        },
+        claims,
+    ))
+}
+
+/// Reads an envelope **without verifying it**: only for what was verified before, and to learn which key
+/// a line of one's own disk needs.
+///
+/// # Errors
+/// [`OpenError`] when it is no envelope.
+pub fn peek(jws: &[u8]) -> Result<Opened, OpenError> {
+    let parts = split(jws)?;
+    let (kind, kid) = read_header(parts.header)?;
+    Ok(Opened {
+        kind,
+        kid,
+        hash: EntryHash::of(parts.text),
+        payload: decode(parts.payload)?,
+    })
+}
+
+/// Why an envelope could not be made.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum SealError {
+    /// The claims are no JSON.
+    #[error("the claims cannot be written as JSON: {0}")]
+    Claims(String),
+    /// Too large.
+    #[error("the envelope would have {bytes} bytes; {MAX_ENVELOPE} are allowed")]
+    TooLarge {
+        /// Its size.
+        bytes: usize,
+    },
+}
+
+/// Why an envelope is refused.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum OpenError {
+    /// Larger than [`MAX_ENVELOPE`].
+    #[error("the envelope has {bytes} bytes; {MAX_ENVELOPE} are allowed")]
+    TooLarge {
+        /// Its size.
+        bytes: usize,
+    },
+    /// Not three base64url parts.
+    #[error("this is no compact JWS")]
+    Malformed,
+    /// A header that is not ours: another algorithm, or a member that would let it choose its key.
+    #[error("the header is refused: {0}")]
+    Header(String),
+    /// Another `typ` than wanted here.
+    #[error("\"{typ}\" does not belong here")]
+    WrongKind {
+        /// The `typ`.
+        typ: String,
+    },
+    /// Signed by nobody we know.
+    #[error("unknown key {0}")]
+    UnknownKey(Kid),
+    /// The signature does not hold.
+    #[error("the signature does not hold")]
+    Forged,
+    /// A key that is no Ed25519 key, or not the one it is said to be.
+    #[error("this is no usable Ed25519 key")]
+    BadKey,
+    /// Another version of the wire.
+    #[error("version {0} of the wire is not spoken here")]
+    Version(u32),
+    /// The claims have another shape.
+    #[error("the claims cannot be read: {0}")]
+    Claims(String),
+}
+
+struct Parts<'a> {
+    text: &'a str,
+    header: &'a str,
+    payload: &'a str,
+    signature: &'a str,
+    signed: &'a str,
+}
+
+fn split(jws: &[u8]) -> Result<Parts<'_>, OpenError> {
+    if jws.len() > MAX_ENVELOPE {
+        return Err(OpenError::TooLarge { bytes: jws.len() });
+    }
+    let text = std::str::from_utf8(jws).map_err(|_| OpenError::Malformed)?;
+    if !text.is_ascii() {
+        return Err(OpenError::Malformed);
+    }
+    let (signed, signature) = text.rsplit_once('.').ok_or(OpenError::Malformed)?;
+    let (header, payload) = signed.split_once('.').ok_or(OpenError::Malformed)?;
+    if payload.contains('.') || header.is_empty() || header.len() > MAX_HEADER {
+        return Err(OpenError::Malformed);
+    }
+    Ok(Parts {
+        text,
+        header,
+        payload,
+        signature,
+        signed,
+    })
+}
+
+/// The protected header: what we read of it.
+#[derive(Deserialize)]
+struct Header {
+    alg: String,
+    typ: String,
+    kid: Kid,
+}
+
+/// Members that would let the sender choose a key or change the signing input: refused when present,
+/// whatever their value.
+const REFUSED_MEMBERS: [&str; 6] = ["jwk", "jku", "x5u", "x5c", "b64", "crit"];
+
+fn read_header(encoded: &str) -> Result<(Kind, Kid), OpenError> {
+    let bytes = decode(encoded)?;
+    let members: serde_json::Map<String, serde_json::Value> =
+        serde_json::from_slice(&bytes).map_err(|_| OpenError::Malformed)?;
+    for refused in REFUSED_MEMBERS {
+        if members.contains_key(refused) {
+            return Err(OpenError::Header(format!("it carries \"{refused}\"")));
+        }
+    }
+    let header: Header = serde_json::from_slice(&bytes).map_err(|e| OpenError::Header(e.to_string()))?;
+    if header.alg != "EdDSA" {
+        return Err(OpenError::Header(format!(
+            "the algorithm is \"{:.20}\", not \"EdDSA\"",
+            header.alg
+        )));
+    }
+    let kind = Kind::from_typ(&header.typ).ok_or(OpenError::WrongKind { typ: header.typ })?;
+    Ok((kind, header.kid))
+}
+
+fn verify(parts: &Parts<'_>, key: &VerifyingKey) -> Result<(), OpenError> {
+    let signature = decode(parts.signature)?;
+    UnparsedPublicKey::new(&ED25519, key.0)
+        .verify(parts.signed.as_bytes(), &signature)
+        .map_err(|_| OpenError::Forged)
+}
+
+fn decode(encoded: &str) -> Result<Vec<u8>, OpenError> {
+    URL_SAFE_NO_PAD.decode(encoded).map_err(|_| OpenError::Malformed)
+}
+
+fn decode32(encoded: &str) -> Option<[u8; 32]> {
+    URL_SAFE_NO_PAD.decode(encoded).ok()?.try_into().ok()
+}
+
+fn sha256(bytes: &[u8]) -> [u8; 32] {
+    let mut out = [0; 32];
+    for (to, from) in out.iter_mut().zip(digest(&SHA256, bytes).as_ref()) {
+        *to = *from;
+    }
+    out
+}
+
+/// SHA-256 as lower-case hex: how configuration files and profiles are named in reports.
+#[must_use]
+pub fn sha256_hex(bytes: &[u8]) -> String {
+    sha256(bytes).iter().map(|b| format!("{b:02x}")).collect()
+}
+
+#[cfg(test)]
+mod tests;

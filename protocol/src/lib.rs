@@ -1,0 +1,31 @@
+//! What the room's agent and the province's hub say to each other, as pure values and functions.
+//!
+//! No socket, file, task or clock lives here: `now` and bytes are arguments. The agent and the hub
+//! share this crate, so the verdict that a room signs is the one that the hub recomputes.
+//!
+//! * [`check`]: the catalogue: every question, its rules, the probe that feeds it, its deadline.
+//! * [`claims`]: what is signed: reports, enrolments, receipts, plans, commands, events.
+//! * [`verdict`]: the sum of the findings.
+//! * [`profile`]: one regulation's times, required checks and limits, a TOML file.
+//! * [`envelope`]: compact JWS with Ed25519: seal and open.
+//! * [`chain`] and [`logbook`]: the order of signed entries, at the hub and on disk.
+//! * [`topic`]: MQTT topics, both ways.
+//! * [`text`]: sentences for people, in Vietnamese and English.
+
+pub mod chain;
+pub mod check;
+pub mod claims;
+pub mod envelope;
+pub mod logbook;
+pub mod name;
+pub mod nearest;
+pub mod profile;
+pub mod text;
+pub mod topic;
+pub mod verdict;
+pub mod written;
+
+/// Version of the wire: the `v` of every claim set and the number in every topic.
+///
+/// Optional fields are added without changing it; a changed meaning is a new number.
+pub const WIRE_VERSION: u32 = 1;

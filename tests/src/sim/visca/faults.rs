@@ -1,0 +1,18 @@
+//! What can be wrong with a simulated camera.
+
+use crate::sim::faults::faults;
+
+faults! {
+    /// Faults of a simulated VISCA camera.
+    CameraFault {
+        Silent "silent" "Receives and never answers.",
+        PresetNeverCompletes "preset-never-completes" "Acknowledges a recall, then neither moves nor completes.",
+        PresetElsewhere "preset-elsewhere" "Recalls land `elsewhere` counts of pan beside the stored position.",
+        CompletesEarly "completes-early" "Says that a movement is complete at once, and moves on.",
+        Standby "standby" "In standby: movements are not executable.",
+        Garbage "garbage" "Sends random bytes instead of each reply.",
+        Slow "slow" "Takes 30 ms for each reply.",
+        SlowMotor "slow-motor" "Moves at a tenth of its speed.",
+        LosesReplies "loses-replies" "Every third datagram that it sends is lost.",
+    }
+}
