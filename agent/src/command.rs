@@ -26,6 +26,8 @@ pub(crate) struct Failure {
     code: u8,
 }
 
+// By value: the shape that `map_err` hands over.
+#[allow(clippy::needless_pass_by_value)]
 impl Failure {
     fn internal(said: impl ToString) -> Self {
         Self {

@@ -125,9 +125,8 @@ fn why_not(settings: &Settings, row: &check::Check, id: &str) -> Option<&'static
     let places = row.places(id).unwrap_or_default();
     let built = match row.group {
         Group::Codec => {
-            let codec = match &settings.codec {
-                None => return Some("not-configured"),
-                Some(codec) => codec,
+            let Some(codec) = &settings.codec else {
+                return Some("not-configured");
             };
             let spoken =
                 codec.driver == CodecDriver::Cisco && matches!(codec.address, CodecAddress::Tcp { .. });

@@ -297,7 +297,7 @@ impl LogbookRefused for Report {
 /// How far the wall clock can be believed.
 fn clock_state(roots: &Roots) -> ClockState {
     match bridgepoint_hw::host::read(roots).clock {
-        Ok(clock) if clock.synchronised => ClockState::Ntp,
+        Ok(clock) if clock.synchronised == Some(true) => ClockState::Ntp,
         Ok(clock) if clock.rtc => ClockState::Rtc,
         _ => ClockState::Unsynced,
     }

@@ -192,7 +192,7 @@ impl Driver {
                         self.publish_readiness(&mut session);
                         continue;
                     }
-                    Some(Nudge::Stop) | None if connected => return self.leave(&mut session, session_id).await,
+                    Some(Nudge::Stop) | None if connected => return self.leave(session, session_id).await,
                     Some(Nudge::Stop) | None => return End::Stopped,
                 },
             };
@@ -238,15 +238,10 @@ impl Driver {
         self.subscribed = session.subscribe(hub.into_iter().chain(own));
     }
 
-    async fn leave(&mut self, session: &mut Session, session_id: u64) -> End {
+    async fn leave(&self, mut session: Session, session_id: u64) -> End {
         let state = self.presence(PresenceState::Disconnected, session_id);
         session.publish(Tag::Status, &self.topic(RoomTopic::State), true, state);
-        let polite = async {
-            while session.in_flight() > 0 && session.next().await.is_ok() {}
-            session.disconnect();
-            while session.next().await.is_ok() {}
-        };
-        let _late = tokio::time::timeout(Duration::from_secs(2), polite).await;
+        let _late = tokio::time::timeout(Duration::from_secs(2), session.leave()).await;
         End::Stopped
     }
 
@@ -337,7 +332,7 @@ impl Driver {
     }
 
     fn receipt(&mut self, session: &mut Session, payload: &[u8]) {
-        let Some(receipt) = self.from_hub::<Receipt>(payload, Kind::Receipt) else {
+        let Some(receipt) = self.signed_by_hub::<Receipt>(payload, Kind::Receipt) else {
             return;
         };
         if receipt.org != self.station.settings.address.org
@@ -388,7 +383,7 @@ impl Driver {
     }
 
     fn command(&mut self, session: &mut Session, payload: &[u8]) {
-        let Some(command) = self.from_hub::<Command>(payload, Kind::Command) else {
+        let Some(command) = self.signed_by_hub::<Command>(payload, Kind::Command) else {
             return;
         };
         if command.exp_ms < clock::wall_ms() {
@@ -439,7 +434,7 @@ impl Driver {
     }
 
     /// Opens what the hub has signed; anything else is told and ignored.
-    fn from_hub<T: serde::de::DeserializeOwned>(&self, payload: &[u8], kind: Kind) -> Option<T> {
+    fn signed_by_hub<T: serde::de::DeserializeOwned>(&self, payload: &[u8], kind: Kind) -> Option<T> {
         let hub = self.station.pin().verifying();
         let opened =
             open(payload, &[kind], |kid| hub.filter(|key| key.kid() == *kid)).and_then(|o| o.claims());

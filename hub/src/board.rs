@@ -32,7 +32,11 @@ pub struct Health {
 
 impl Default for Board {
     fn default() -> Self {
-        Self { rooms: RwLock::default(), health: RwLock::default(), changes: broadcast::channel(CHANGES).0 }
+        Self {
+            rooms: RwLock::default(),
+            health: RwLock::default(),
+            changes: broadcast::channel(CHANGES).0,
+        }
     }
 }
 
@@ -40,13 +44,22 @@ impl Board {
     /// All rooms.
     #[must_use]
     pub fn rooms(&self) -> Vec<Arc<Standing>> {
-        self.rooms.read().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
+        self.rooms
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .values()
+            .cloned()
+            .collect()
     }
 
     /// One room.
     #[must_use]
     pub fn room(&self, at: &RoomAddress) -> Option<Arc<Standing>> {
-        self.rooms.read().unwrap_or_else(PoisonError::into_inner).get(at).cloned()
+        self.rooms
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get(at)
+            .cloned()
     }
 
     /// Puts rooms on the board and tells who listens.

@@ -59,26 +59,52 @@ impl OwnBroker {
                 "mosquitto is not installed. Run: apt install mosquitto (then: systemctl disable --now mosquitto), or set [broker] address = \"mqtts://…\".",
             ))
         })?;
+        child::end_leftover(&dir).await;
         let mut tries = 0;
         loop {
             tries += 1;
-            let listen = if listen.port() == 0 { free_port(listen)? } else { listen };
-            let files = conf::Files { dir: &dir, listen, tls, as_root: rustix::process::geteuid().is_root() };
-            file::replace(&dir.join(conf::CONF), conf::conf(&files).as_bytes()).map_err(|e| unwritable(&dir, &e))?;
-            file::replace(&dir.join(conf::HUB_ACL), conf::HUB_RULES.as_bytes()).map_err(|e| unwritable(&dir, &e))?;
+            let listen = if listen.port() == 0 {
+                free_port(listen)?
+            } else {
+                listen
+            };
+            let files = conf::Files {
+                dir: &dir,
+                listen,
+                tls,
+                as_root: rustix::process::geteuid().is_root(),
+            };
+            file::replace(&dir.join(conf::CONF), conf::conf(&files).as_bytes())
+                .map_err(|e| unwritable(&dir, &e))?;
+            file::replace(&dir.join(conf::HUB_ACL), conf::HUB_RULES.as_bytes())
+                .map_err(|e| unwritable(&dir, &e))?;
             match child::Child::start(&program, &dir, access.clone()).await {
                 Ok(child) => {
-                    let broker = Self { child, dir, listen, tls: tls.is_some() };
-                    file::replace(&broker.dir.join("address"), format!("{}\n", broker.address()).as_bytes())
-                        .map_err(|e| unwritable(&broker.dir, &e))?;
+                    let broker = Self {
+                        child,
+                        dir,
+                        listen,
+                        tls: tls.is_some(),
+                    };
+                    file::replace(
+                        &broker.dir.join("address"),
+                        format!("{}\n", broker.address()).as_bytes(),
+                    )
+                    .map_err(|e| unwritable(&broker.dir, &e))?;
                     return Ok(broker);
                 }
                 Err(said) if said.contains("in use") && tries < PORT_TRIES && files.listen != listen => {}
                 Err(said) if said.contains("in use") => return Err(port_in_use(files.listen)),
                 Err(said) => {
                     return Err(Trouble::internal(both(
-                        format!("mosquitto không chạy được: {said}. Xem {}.", dir.join(conf::CONF).display()),
-                        format!("mosquitto does not start: {said}. See {}.", dir.join(conf::CONF).display()),
+                        format!(
+                            "mosquitto không chạy được: {said}. Xem {}.",
+                            dir.join(conf::CONF).display()
+                        ),
+                        format!(
+                            "mosquitto does not start: {said}. See {}.",
+                            dir.join(conf::CONF).display()
+                        ),
                     )));
                 }
             }
@@ -103,7 +129,10 @@ impl OwnBroker {
         // A longer path does not fit into a socket's address; through the open directory it does.
         let dir = std::fs::File::open(&self.dir).map_err(|e| unwritable(&self.dir, &e))?;
         let fd = std::os::fd::AsRawFd::as_raw_fd(&dir);
-        Ok(SocketPath { path: format!("/proc/self/fd/{fd}/{}", conf::HUB_SOCKET).into(), _dir: Some(dir) })
+        Ok(SocketPath {
+            path: format!("/proc/self/fd/{fd}/{}", conf::HUB_SOCKET).into(),
+            _dir: Some(dir),
+        })
     }
 
     /// Ends it, and waits until it has ended.
@@ -121,20 +150,33 @@ pub struct SocketPath {
 }
 
 fn free_port(listen: SocketAddr) -> Result<SocketAddr, Trouble> {
-    TcpListener::bind(listen).and_then(|socket| socket.local_addr()).map_err(|e| {
-        Trouble::internal(both(format!("Không mở được cổng nào trên {}: {e}.", listen.ip()), format!("No port can be opened on {}: {e}.", listen.ip())))
-    })
+    TcpListener::bind(listen)
+        .and_then(|socket| socket.local_addr())
+        .map_err(|e| {
+            Trouble::internal(both(
+                format!("Không mở được cổng nào trên {}: {e}.", listen.ip()),
+                format!("No port can be opened on {}: {e}.", listen.ip()),
+            ))
+        })
 }
 
 fn port_in_use(listen: SocketAddr) -> Trouble {
     Trouble::internal(both(
-        format!("Địa chỉ {listen} đang được chương trình khác dùng (có thể là mosquitto của hệ thống: systemctl disable --now mosquitto). Dừng chương trình đó hoặc đổi [broker] listen."),
-        format!("The address {listen} is in use (perhaps by the system's own mosquitto: systemctl disable --now mosquitto). Stop that program or change [broker] listen."),
+        format!(
+            "Địa chỉ {listen} đang được chương trình khác dùng (có thể là mosquitto của hệ thống: systemctl disable --now mosquitto). Dừng chương trình đó hoặc đổi [broker] listen."
+        ),
+        format!(
+            "The address {listen} is in use (perhaps by the system's own mosquitto: systemctl disable --now mosquitto). Stop that program or change [broker] listen."
+        ),
     ))
 }
 
 fn readable(tls: &Certificates) -> Result<(), Trouble> {
-    for (key, path) in [("ca_file", &tls.ca), ("cert_file", &tls.cert), ("key_file", &tls.key)] {
+    for (key, path) in [
+        ("ca_file", &tls.ca),
+        ("cert_file", &tls.cert),
+        ("key_file", &tls.key),
+    ] {
         std::fs::File::open(path).map_err(|e| {
             let shown = path.display();
             Trouble::config(both(
@@ -149,7 +191,11 @@ fn readable(tls: &Certificates) -> Result<(), Trouble> {
 fn unwritable(path: &Path, e: &io::Error) -> Trouble {
     let shown = path.display();
     Trouble::internal(both(
-        format!("Không ghi được {shown}: {e}. Kiểm tra quyền và chỗ trống, hoặc chọn thư mục khác bằng --state."),
-        format!("{shown} cannot be written: {e}. Check permissions and free space, or choose another directory with --state."),
+        format!(
+            "Không ghi được {shown}: {e}. Kiểm tra quyền và chỗ trống, hoặc chọn thư mục khác bằng --state."
+        ),
+        format!(
+            "{shown} cannot be written: {e}. Check permissions and free space, or choose another directory with --state."
+        ),
     ))
 }

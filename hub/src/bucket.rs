@@ -31,7 +31,9 @@ pub enum Turn {
 
 impl Default for Bucket {
     fn default() -> Self {
-        Self { paid_ms: i64::MIN / 2 }
+        Self {
+            paid_ms: i64::MIN / 2,
+        }
     }
 }
 
@@ -45,7 +47,10 @@ impl Bucket {
     /// Takes one message.
     pub fn take(&mut self, now_ms: i64) -> Turn {
         // A clock that was set back must not make a room wait for hours.
-        let paid = self.paid_ms.clamp(now_ms - BURST * MS_EACH, now_ms + MAX_WAITING * MS_EACH) + MS_EACH;
+        let paid = self
+            .paid_ms
+            .clamp(now_ms - BURST * MS_EACH, now_ms + MAX_WAITING * MS_EACH)
+            + MS_EACH;
         if paid > now_ms + MAX_WAITING * MS_EACH {
             return Turn::Full;
         }
@@ -72,8 +77,16 @@ mod tests {
             assert!(matches!(bucket.take(now), Turn::At(_)));
         }
         assert_eq!(bucket.take(now), Turn::Full);
-        assert_eq!(bucket.take(now + 1000), Turn::At(now + 1000 + MAX_WAITING * 1000), "one place is free again");
-        assert_eq!(bucket.take(now + 2_000_000), Turn::Now, "after a rest all is as before");
+        assert_eq!(
+            bucket.take(now + 1000),
+            Turn::At(now + 1000 + MAX_WAITING * 1000),
+            "one place is free again"
+        );
+        assert_eq!(
+            bucket.take(now + 2_000_000),
+            Turn::Now,
+            "after a rest all is as before"
+        );
     }
 
     proptest! {

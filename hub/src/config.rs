@@ -110,8 +110,17 @@ pub fn read_if_there(file: &Path) -> Result<Option<Settings>, Trouble> {
 /// As [`read`].
 pub fn parse(file: &Path, text: &str) -> Result<Settings, Trouble> {
     let name = file.display().to_string();
-    settings(&Sheet { file, name: &name, text })
-        .map_err(|e| Trouble::config(both(format!("Sai cấu hình: {e}."), format!("Wrong configuration: {e}."))))
+    settings(&Sheet {
+        file,
+        name: &name,
+        text,
+    })
+    .map_err(|e| {
+        Trouble::config(both(
+            format!("Sai cấu hình: {e}."),
+            format!("Wrong configuration: {e}."),
+        ))
+    })
 }
 
 /// The file as it is written.
@@ -190,9 +199,17 @@ fn settings(sheet: &Sheet<'_>) -> Result<Settings, WrittenError> {
     let written: Written = written::read(sheet.name, sheet.text)?;
     let lang = match &written.hub.language {
         None => Lang::Vi,
-        Some(word) => word.get_ref().parse().map_err(|e| sheet.wrong(word, format!("language: {e}")))?,
+        Some(word) => word
+            .get_ref()
+            .parse()
+            .map_err(|e| sheet.wrong(word, format!("language: {e}")))?,
     };
-    let store = written.store.url.as_ref().map(|url| address::sqlite_file(sheet, url)).transpose()?;
+    let store = written
+        .store
+        .url
+        .as_ref()
+        .map(|url| address::sqlite_file(sheet, url))
+        .transpose()?;
     check_reflector(sheet, &written.reflector)?;
     Ok(Settings {
         orgs: orgs(sheet, &written.hub.orgs)?,
@@ -220,14 +237,19 @@ fn orgs(sheet: &Sheet<'_>, given: &Spanned<Vec<Spanned<String>>>) -> Result<Vec<
 
 fn broker(sheet: &Sheet<'_>, written: Option<&Spanned<WrittenBroker>>) -> Result<Broker, WrittenError> {
     let Some(section) = written else {
-        return Ok(Broker::Own { listen: socket(DEFAULT_LISTEN_PLAIN), tls: None });
+        return Ok(Broker::Own {
+            listen: socket(DEFAULT_LISTEN_PLAIN),
+            tls: None,
+        });
     };
     let written = section.get_ref();
     let tls = match (&written.ca_file, &written.cert_file, &written.key_file) {
         (None, None, None) => None,
-        (Some(ca), Some(cert), Some(key)) => {
-            Some(Certificates { ca: sheet.path(ca), cert: sheet.path(cert), key: sheet.path(key) })
-        }
+        (Some(ca), Some(cert), Some(key)) => Some(Certificates {
+            ca: sheet.path(ca),
+            cert: sheet.path(cert),
+            key: sheet.path(key),
+        }),
         _ => return Err(sheet.wrong(section, "TLS needs all three: ca_file, cert_file, key_file")),
     };
     if let Some(address) = written.address.as_ref().filter(|a| a.get_ref() != "own") {
@@ -236,12 +258,19 @@ fn broker(sheet: &Sheet<'_>, written: Option<&Spanned<WrittenBroker>>) -> Result
         }
         let at = address::remote_broker(sheet, address)?;
         if at.tls != tls.is_some() {
-            return Err(sheet.wrong(address, "mqtts:// needs ca_file, cert_file and key_file; mqtt:// has none"));
+            return Err(sheet.wrong(
+                address,
+                "mqtts:// needs ca_file, cert_file and key_file; mqtt:// has none",
+            ));
         }
         return Ok(Broker::Remote { at, tls });
     }
     let Some(word) = &written.listen else {
-        let listen = socket(if tls.is_some() { DEFAULT_LISTEN_TLS } else { DEFAULT_LISTEN_PLAIN });
+        let listen = socket(if tls.is_some() {
+            DEFAULT_LISTEN_TLS
+        } else {
+            DEFAULT_LISTEN_PLAIN
+        });
         return Ok(Broker::Own { listen, tls });
     };
     let listen = address::socket(sheet, word)?;
@@ -255,10 +284,16 @@ fn broker(sheet: &Sheet<'_>, written: Option<&Spanned<WrittenBroker>>) -> Result
 }
 
 fn page(sheet: &Sheet<'_>, written: &WrittenPage) -> Result<SocketAddr, WrittenError> {
-    for file in [&written.users_file, &written.tls_cert_file, &written.tls_key_file].into_iter().flatten() {
-        return Err(sheet.wrong(file, "this version of the page has no TLS and no login yet; remove this key"));
+    let not_yet = [&written.users_file, &written.tls_cert_file, &written.tls_key_file];
+    if let Some(file) = not_yet.into_iter().flatten().next() {
+        return Err(sheet.wrong(
+            file,
+            "this version of the page has no TLS and no login yet; remove this key",
+        ));
     }
-    let Some(word) = &written.listen else { return Ok(socket(DEFAULT_PAGE)) };
+    let Some(word) = &written.listen else {
+        return Ok(socket(DEFAULT_PAGE));
+    };
     let listen = address::socket(sheet, word)?;
     if !listen.ip().is_loopback() {
         return Err(sheet.wrong(
@@ -284,7 +319,8 @@ fn check_reflector(sheet: &Sheet<'_>, written: &WrittenReflector) -> Result<(), 
 
 /// One of the defaults above.
 fn socket(text: &str) -> SocketAddr {
-    text.parse().unwrap_or_else(|_| SocketAddr::from(([127, 0, 0, 1], 0)))
+    text.parse()
+        .unwrap_or_else(|_| SocketAddr::from(([127, 0, 0, 1], 0)))
 }
 
 #[cfg(test)]

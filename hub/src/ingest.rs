@@ -5,7 +5,9 @@
 
 use bridgepoint_protocol::chain::{Link, Neighbours, Placement, place};
 use bridgepoint_protocol::claims::{Attest, Enrol, EntryLink, Event, Gap, Presence, Report};
-use bridgepoint_protocol::envelope::{EntryHash, Kid, Kind, MAX_ENVELOPE, OpenError, Opened, VerifyingKey, open, open_enrolment};
+use bridgepoint_protocol::envelope::{
+    EntryHash, Kid, Kind, MAX_ENVELOPE, OpenError, Opened, VerifyingKey, open, open_enrolment,
+};
 use bridgepoint_protocol::name::{Name, RoomAddress};
 use bridgepoint_protocol::topic::{RoomTopic, Topic};
 use serde::Serialize;
@@ -52,6 +54,8 @@ pub struct Entry {
     pub link: Link,
     /// When it was signed, UTC seconds, by the box's clock.
     pub iat: i64,
+    /// The hub's challenge that it echoes, as it says.
+    pub nonce: Option<String>,
     /// What it says.
     pub body: Body,
     /// The exact text that was signed.
@@ -68,7 +72,7 @@ pub enum Body {
     /// Something that a person has confirmed.
     Attest(Box<Attest>),
     /// Entries `from` to `to` are declared missing.
-    Gap(Gap),
+    Gap(Box<Gap>),
 }
 
 impl Body {
@@ -199,7 +203,12 @@ pub fn ingest<E>(
     let held = around(&entry.at, entry.chain, entry.link.seq)?;
     Ok(match place(&entry.link, &held) {
         Placement::Accept => Outcome::Accepted(entry),
-        Placement::Duplicate => Outcome::Duplicate { at: entry.at, chain: entry.chain, seq: entry.link.seq, hash: entry.link.hash },
+        Placement::Duplicate => Outcome::Duplicate {
+            at: entry.at,
+            chain: entry.chain,
+            seq: entry.link.seq,
+            hash: entry.link.hash,
+        },
         Placement::Fork => Outcome::Fork(entry),
     })
 }
@@ -215,7 +224,11 @@ fn read(topic: &str, payload: &[u8], orgs: &[Name], keyring: &Keyring) -> Result
         Ok(Topic::Room(at, _)) if orgs.contains(&at.org) => Some(at.clone()),
         _ => None,
     };
-    let refuse = |why, detail: String| Refused { at: at.clone(), why, detail };
+    let refuse = |why, detail: String| Refused {
+        at: at.clone(),
+        why,
+        detail,
+    };
     if payload.len() > MAX_ENVELOPE {
         return Err(refuse(Reason::Oversized, format!("{} bytes", payload.len())));
     }
@@ -231,7 +244,8 @@ fn read(topic: &str, payload: &[u8], orgs: &[Name], keyring: &Keyring) -> Result
             return Err(refuse(Reason::Topic, format!("{topic:.120} is not for the hub")));
         }
     };
-    let opened = open(payload, accepted, |kid| keyring.key_of(kid)).map_err(|e| refuse(reason_of(&e), e.to_string()))?;
+    let opened = open(payload, accepted, |kid| keyring.key_of(kid))
+        .map_err(|e| refuse(reason_of(&e), e.to_string()))?;
     let (claimed, link, body) = claims(&opened).map_err(|e| refuse(reason_of(&e), e.to_string()))?;
     if claimed != at {
         return Err(refuse(Reason::WrongRoom, format!("the claims are {claimed}'s")));
@@ -240,23 +254,47 @@ fn read(topic: &str, payload: &[u8], orgs: &[Name], keyring: &Keyring) -> Result
         Standing::Approved { chain } => chain,
         Standing::Pending => return Err(refuse(Reason::PendingKey, opened.kid.to_string())),
         Standing::Revoked => return Err(refuse(Reason::RevokedKey, opened.kid.to_string())),
-        Standing::Elsewhere => return Err(refuse(Reason::WrongRoom, format!("key {} is another room's", opened.kid))),
+        Standing::Elsewhere => {
+            return Err(refuse(
+                Reason::WrongRoom,
+                format!("key {} is another room's", opened.kid),
+            ));
+        }
         Standing::Unknown => return Err(refuse(Reason::UnknownKey, opened.kid.to_string())),
     };
     // The database counts in signed numbers; a chain of more than 2^62 entries does not exist.
     if link.seq == 0 || link.seq > (1 << 62) {
-        return Err(refuse(Reason::Malformed, format!("there is no entry {}", link.seq)));
+        return Err(refuse(
+            Reason::Malformed,
+            format!("there is no entry {}", link.seq),
+        ));
     }
     let jws = String::from_utf8(payload.to_vec()).map_err(|e| refuse(Reason::Malformed, e.to_string()))?;
-    let place = Link { seq: link.seq, prev: link.prev, hash: opened.hash };
-    Ok(Read::Entry(Box::new(Entry { at, chain, link: place, iat: link.iat, body, jws })))
+    let place = Link {
+        seq: link.seq,
+        prev: link.prev,
+        hash: opened.hash,
+    };
+    Ok(Read::Entry(Box::new(Entry {
+        at,
+        chain,
+        link: place,
+        iat: link.iat,
+        nonce: link.nonce,
+        body,
+        jws,
+    })))
 }
 
 fn claims(opened: &Opened) -> Result<(RoomAddress, EntryLink, Body), OpenError> {
     Ok(match opened.kind {
         Kind::Report => {
             let c: Report = opened.claims()?;
-            (address(&c.org, &c.room), c.link.clone(), Body::Report(Box::new(c)))
+            (
+                address(&c.org, &c.room),
+                c.link.clone(),
+                Body::Report(Box::new(c)),
+            )
         }
         Kind::Event => {
             let c: Event = opened.claims()?;
@@ -264,18 +302,30 @@ fn claims(opened: &Opened) -> Result<(RoomAddress, EntryLink, Body), OpenError> 
         }
         Kind::Attest => {
             let c: Attest = opened.claims()?;
-            (address(&c.org, &c.room), c.link.clone(), Body::Attest(Box::new(c)))
+            (
+                address(&c.org, &c.room),
+                c.link.clone(),
+                Body::Attest(Box::new(c)),
+            )
         }
         Kind::Gap => {
             let c: Gap = opened.claims()?;
-            (address(&c.org, &c.room), c.link.clone(), Body::Gap(c))
+            (address(&c.org, &c.room), c.link.clone(), Body::Gap(Box::new(c)))
         }
-        other => return Err(OpenError::WrongKind { typ: other.typ().to_owned() }),
+        other => {
+            return Err(OpenError::WrongKind {
+                typ: other.typ().to_owned(),
+            });
+        }
     })
 }
 
 fn enrolment(at: RoomAddress, payload: &[u8], keyring: &Keyring) -> Result<Outcome, Refused> {
-    let refuse = |why, detail: String| Refused { at: Some(at.clone()), why, detail };
+    let refuse = |why, detail: String| Refused {
+        at: Some(at.clone()),
+        why,
+        detail,
+    };
     let (opened, claims) = open_enrolment(payload).map_err(|e| refuse(reason_of(&e), e.to_string()))?;
     let claimed = address(&claims.org, &claims.room);
     if claimed != at {
@@ -286,18 +336,38 @@ fn enrolment(at: RoomAddress, payload: &[u8], keyring: &Keyring) -> Result<Outco
     match request {
         Request::Approved | Request::Pending | Request::Challenger => {}
         Request::Revoked => return Err(refuse(Reason::RevokedKey, opened.kid.to_string())),
-        Request::Elsewhere => return Err(refuse(Reason::WrongRoom, format!("key {} is another room's", opened.kid))),
+        Request::Elsewhere => {
+            return Err(refuse(
+                Reason::WrongRoom,
+                format!("key {} is another room's", opened.kid),
+            ));
+        }
         Request::TooMany => return Err(refuse(Reason::TooManyKeys, opened.kid.to_string())),
     }
-    Ok(Outcome::Enrolment(Box::new(Enrolment { at, kid: opened.kid, key, hash: opened.hash, request, claims })))
+    Ok(Outcome::Enrolment(Box::new(Enrolment {
+        at,
+        kid: opened.kid,
+        key,
+        hash: opened.hash,
+        request,
+        claims,
+    })))
 }
 
 fn presence(at: RoomAddress, payload: &[u8]) -> Result<Outcome, Refused> {
-    let refuse = |why, detail: String| Refused { at: Some(at.clone()), why, detail };
+    let refuse = |why, detail: String| Refused {
+        at: Some(at.clone()),
+        why,
+        detail,
+    };
     if payload.len() > MAX_PRESENCE {
-        return Err(refuse(Reason::Oversized, format!("a state of {} bytes", payload.len())));
+        return Err(refuse(
+            Reason::Oversized,
+            format!("a state of {} bytes", payload.len()),
+        ));
     }
-    let presence: Presence = serde_json::from_slice(payload).map_err(|e| refuse(Reason::Malformed, e.to_string()))?;
+    let presence: Presence =
+        serde_json::from_slice(payload).map_err(|e| refuse(Reason::Malformed, e.to_string()))?;
     if presence.v != bridgepoint_protocol::WIRE_VERSION {
         return Err(refuse(Reason::Version, presence.v.to_string()));
     }
@@ -305,7 +375,10 @@ fn presence(at: RoomAddress, payload: &[u8]) -> Result<Outcome, Refused> {
 }
 
 fn address(org: &Name, room: &Name) -> RoomAddress {
-    RoomAddress { org: org.clone(), room: room.clone() }
+    RoomAddress {
+        org: org.clone(),
+        room: room.clone(),
+    }
 }
 
 fn reason_of(e: &OpenError) -> Reason {

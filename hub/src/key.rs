@@ -3,15 +3,16 @@
 //! Rooms pin it; a new one has to be made known to every room, so it is never replaced by itself.
 
 use std::fs;
-use std::io;
+use std::io::{self, Write};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use bridgepoint_protocol::envelope::SigningKey;
+use bridgepoint_protocol::text::Lang;
 use ring::rand::SystemRandom;
 
 use crate::file;
-use crate::say::{Trouble, both};
+use crate::say::{Exit, Trouble, both};
 
 /// Where the key is kept.
 #[must_use]
@@ -31,7 +32,11 @@ pub fn read(state: &Path) -> Result<Option<SigningKey>, Trouble> {
         Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(e) => return Err(unusable(&path, &e)),
     };
-    let mode = fs::metadata(&path).map_err(|e| unusable(&path, &e))?.permissions().mode() & 0o777;
+    let mode = fs::metadata(&path)
+        .map_err(|e| unusable(&path, &e))?
+        .permissions()
+        .mode()
+        & 0o777;
     if mode & 0o077 != 0 {
         return Err(Trouble::internal(both(
             format!("Tệp khóa {shown} đang cho người khác đọc (quyền {mode:o}). Chạy: chmod 600 {shown}"),
@@ -57,7 +62,10 @@ pub fn read_or_make(state: &Path) -> Result<(SigningKey, bool), Trouble> {
     }
     let path = path(state);
     let made = SigningKey::generate(&SystemRandom::new()).map_err(|e| {
-        Trouble::internal(both(format!("Không tạo được khóa: {e}"), format!("No key could be made: {e}")))
+        Trouble::internal(both(
+            format!("Không tạo được khóa: {e}"),
+            format!("No key could be made: {e}"),
+        ))
     })?;
     file::private_dir(state).map_err(|e| unusable(state, &e))?;
     match file::create(&path, &made) {
@@ -66,14 +74,57 @@ pub fn read_or_make(state: &Path) -> Result<(SigningKey, bool), Trouble> {
         Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {}
         Err(e) => return Err(unusable(&path, &e)),
     }
-    read(state)?.map(|key| (key, true)).ok_or_else(|| unusable(&path, &io::Error::from(io::ErrorKind::NotFound)))
+    read(state)?
+        .map(|key| (key, true))
+        .ok_or_else(|| unusable(&path, &io::Error::from(io::ErrorKind::NotFound)))
+}
+
+/// Shows the public half. `made` is whether it was made just now, when that was the question.
+///
+/// # Errors
+/// [`Trouble`] when the output cannot be written.
+pub fn show(
+    key: &SigningKey,
+    made: Option<bool>,
+    json: bool,
+    lang: Lang,
+    out: &mut impl Write,
+) -> Result<Exit, Trouble> {
+    let (kid, fingerprint, jwk) = (key.kid().as_str(), key.kid().fingerprint(), key.verifying().jwk());
+    let text = if json {
+        serde_json::json!({ "jwk": jwk, "kid": kid, "fingerprint": fingerprint }).to_string()
+    } else {
+        let news = match made {
+            Some(true) => both("Đã tạo khóa.\n", "A key was made.\n"),
+            Some(false) => both("Đã có khóa.\n", "There is a key already.\n"),
+            None => both("", ""),
+        };
+        let jwk = serde_json::to_string(&jwk).unwrap_or_default();
+        let said = both(
+            format!(
+                "{}Khóa công khai:   {jwk}\nThumbprint (kid): {kid}\nMã nhận dạng:     {fingerprint}",
+                news.vi
+            ),
+            format!(
+                "{}Public key:       {jwk}\nThumbprint (kid): {kid}\nFingerprint:      {fingerprint}",
+                news.en
+            ),
+        );
+        said.in_lang(lang).to_owned()
+    };
+    writeln!(out, "{text}").map_err(|e| Trouble::output(&e))?;
+    Ok(Exit::Done)
 }
 
 fn unusable(path: &Path, e: &io::Error) -> Trouble {
     let shown = path.display();
     Trouble::internal(both(
-        format!("Không đọc hoặc ghi được {shown}: {e}. Kiểm tra quyền của thư mục, hoặc chọn thư mục khác bằng --state."),
-        format!("{shown} cannot be read or written: {e}. Check the directory's permissions, or choose another with --state."),
+        format!(
+            "Không đọc hoặc ghi được {shown}: {e}. Kiểm tra quyền của thư mục, hoặc chọn thư mục khác bằng --state."
+        ),
+        format!(
+            "{shown} cannot be read or written: {e}. Check the directory's permissions, or choose another with --state."
+        ),
     ))
 }
 
@@ -90,7 +141,10 @@ mod tests {
         let (again, made_again) = read_or_make(&state).unwrap();
         assert!(made && !made_again);
         assert_eq!(key.kid(), again.kid());
-        assert_eq!(fs::metadata(path(&state)).unwrap().permissions().mode() & 0o777, 0o600);
+        assert_eq!(
+            fs::metadata(path(&state)).unwrap().permissions().mode() & 0o777,
+            0o600
+        );
         assert_eq!(fs::metadata(&state).unwrap().permissions().mode() & 0o777, 0o700);
     }
 
@@ -103,6 +157,12 @@ mod tests {
         assert!(read(dir.path()).unwrap_err().said.en.contains("chmod 600"));
         fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).unwrap();
         fs::write(&file, b"rubbish").unwrap();
-        assert!(read(dir.path()).unwrap_err().said.en.contains("no key of the hub"));
+        assert!(
+            read(dir.path())
+                .unwrap_err()
+                .said
+                .en
+                .contains("no key of the hub")
+        );
     }
 }

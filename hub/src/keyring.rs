@@ -129,7 +129,10 @@ impl Keyring {
 
     /// Adds a key, or replaces what was known of it.
     pub fn put(&mut self, key: RoomKey) {
-        self.by_room.entry(key.at.clone()).or_default().insert(key.kid.clone());
+        self.by_room
+            .entry(key.at.clone())
+            .or_default()
+            .insert(key.kid.clone());
         let known = self.by_kid.entry(key.kid.clone()).or_default();
         known.retain(|k| k.at != key.at);
         known.push(key);
@@ -145,7 +148,9 @@ impl Keyring {
     /// What a key is to a room.
     #[must_use]
     pub fn standing(&self, at: &RoomAddress, kid: &Kid) -> Standing {
-        let Some(known) = self.by_kid.get(kid) else { return Standing::Unknown };
+        let Some(known) = self.by_kid.get(kid) else {
+            return Standing::Unknown;
+        };
         match known.iter().find(|k| k.at == *at) {
             Some(key) => match key.state {
                 KeyState::Approved => Standing::Approved { chain: key.chain },
@@ -160,7 +165,9 @@ impl Keyring {
     #[must_use]
     pub fn request(&self, at: &RoomAddress, kid: &Kid) -> Request {
         let elsewhere = |state| {
-            self.by_kid.get(kid).is_some_and(|known| known.iter().any(|k| k.at != *at && k.state == state))
+            self.by_kid
+                .get(kid)
+                .is_some_and(|known| known.iter().any(|k| k.at != *at && k.state == state))
         };
         let new = match self.standing(at, kid) {
             Standing::Approved { .. } => return Request::Approved,
@@ -174,10 +181,17 @@ impl Keyring {
         if elsewhere(KeyState::Revoked) {
             return Request::Revoked;
         }
-        if new && (self.waiting_for(at) >= MAX_WAITING_FOR_ROOM || self.waiting_in(&at.org) >= MAX_WAITING_IN_ORG) {
+        if new
+            && (self.waiting_for(at) >= MAX_WAITING_FOR_ROOM
+                || self.waiting_in(&at.org) >= MAX_WAITING_IN_ORG)
+        {
             return Request::TooMany;
         }
-        if self.approved(at).is_some() { Request::Challenger } else { Request::Pending }
+        if self.approved(at).is_some() {
+            Request::Challenger
+        } else {
+            Request::Pending
+        }
     }
 
     /// The room's own key.
@@ -189,9 +203,15 @@ impl Keyring {
     /// All keys that asked for a room.
     pub fn keys_of<'a>(&'a self, at: &RoomAddress) -> impl Iterator<Item = &'a RoomKey> {
         let at = at.clone();
-        self.by_room.get(&at).into_iter().flatten().filter_map(move |kid| {
-            self.by_kid.get(kid).and_then(|known| known.iter().find(|k| k.at == at))
-        })
+        self.by_room
+            .get(&at)
+            .into_iter()
+            .flatten()
+            .filter_map(move |kid| {
+                self.by_kid
+                    .get(kid)
+                    .and_then(|known| known.iter().find(|k| k.at == at))
+            })
     }
 
     /// All keys.
@@ -202,7 +222,10 @@ impl Keyring {
     /// Rooms that may use their own topics: those with an approved key, and those that wait for one.
     #[must_use]
     pub fn rooms_with_access(&self) -> BTreeSet<RoomAddress> {
-        self.iter().filter(|k| k.state != KeyState::Revoked).map(|k| k.at.clone()).collect()
+        self.iter()
+            .filter(|k| k.state != KeyState::Revoked)
+            .map(|k| k.at.clone())
+            .collect()
     }
 
     fn waiting_for(&self, at: &RoomAddress) -> usize {
@@ -210,7 +233,9 @@ impl Keyring {
     }
 
     fn waiting_in(&self, org: &Name) -> usize {
-        self.iter().filter(|k| k.at.org == *org && k.state == KeyState::Pending).count()
+        self.iter()
+            .filter(|k| k.at.org == *org && k.state == KeyState::Pending)
+            .count()
     }
 }
 
@@ -250,7 +275,11 @@ mod tests {
             entry("abc/one", gone, KeyState::Revoked),
             entry("abc/two", other, KeyState::Pending),
         ]);
-        let (one, two, three) = ("abc/one".parse().unwrap(), "abc/two".parse().unwrap(), "abc/three".parse().unwrap());
+        let (one, two, three) = (
+            "abc/one".parse().unwrap(),
+            "abc/two".parse().unwrap(),
+            "abc/three".parse().unwrap(),
+        );
         assert_eq!(ring.standing(&one, &own.kid()), Standing::Approved { chain: 1 });
         assert_eq!(ring.standing(&one, &other.kid()), Standing::Pending);
         assert_eq!(ring.standing(&one, &gone.kid()), Standing::Revoked);
@@ -262,8 +291,16 @@ mod tests {
         assert_eq!(ring.request(&one, &new.kid()), Request::Challenger);
         assert_eq!(ring.request(&two, &other.kid()), Request::Pending);
         assert_eq!(ring.request(&three, &new.kid()), Request::Pending);
-        assert_eq!(ring.request(&three, &other.kid()), Request::Pending, "a room whose name was corrected");
-        assert_eq!(ring.request(&three, &own.kid()), Request::Elsewhere, "a copied box");
+        assert_eq!(
+            ring.request(&three, &other.kid()),
+            Request::Pending,
+            "a room whose name was corrected"
+        );
+        assert_eq!(
+            ring.request(&three, &own.kid()),
+            Request::Elsewhere,
+            "a copied box"
+        );
         assert_eq!(ring.request(&one, &gone.kid()), Request::Revoked);
         assert_eq!(ring.request(&three, &gone.kid()), Request::Revoked);
         assert_eq!(ring.approved(&one).unwrap().kid, own.kid());
@@ -277,13 +314,26 @@ mod tests {
         for _ in 0..MAX_WAITING_FOR_ROOM {
             ring.put(entry("abc/one", key(), KeyState::Pending));
         }
-        assert_eq!(ring.request(&"abc/one".parse().unwrap(), &key().kid()), Request::TooMany);
+        assert_eq!(
+            ring.request(&"abc/one".parse().unwrap(), &key().kid()),
+            Request::TooMany
+        );
         let known = ring.iter().next().unwrap().kid.clone();
-        assert_eq!(ring.request(&"abc/one".parse().unwrap(), &known), Request::Pending, "who waits already may ask again");
+        assert_eq!(
+            ring.request(&"abc/one".parse().unwrap(), &known),
+            Request::Pending,
+            "who waits already may ask again"
+        );
         for n in 0..MAX_WAITING_IN_ORG - MAX_WAITING_FOR_ROOM {
             ring.put(entry(&format!("abc/room-{n}"), key(), KeyState::Pending));
         }
-        assert_eq!(ring.request(&"abc/new".parse().unwrap(), &key().kid()), Request::TooMany);
-        assert_eq!(ring.request(&"def/new".parse().unwrap(), &key().kid()), Request::Pending);
+        assert_eq!(
+            ring.request(&"abc/new".parse().unwrap(), &key().kid()),
+            Request::TooMany
+        );
+        assert_eq!(
+            ring.request(&"def/new".parse().unwrap(), &key().kid()),
+            Request::Pending
+        );
     }
 }

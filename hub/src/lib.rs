@@ -1,25 +1,29 @@
 //! The province's side: verifies, receipts, stores and shows what the rooms report.
 //!
-//! The way of the data: MQTT ─[`ingest`](open)→ report ─[`store`]→ rows ─[`fleet`](now)→ room state ─[`page`]→
-//! reader. [`desk`] is where one letter after the other is taken in and answered; [`serve`] joins it to the
-//! broker, the clock and the page. [`keyring`], [`ingest`], [`bucket`] and [`fleet`] are pure.
+//! The way of the data: MQTT ─ [`ingest`] → report ─ [`store`] → rows ─ [`fleet`] → room state ─ [`page`] → reader.
+//! [`desk`] is where one letter after the other is taken in and answered; [`serve`] joins it to the broker, the
+//! clock and the page. [`keyring`], [`ingest`], [`bucket`], [`challenge`] and [`fleet`] are pure.
 
 pub mod board;
-// pub mod broker;
+pub mod broker;
 pub mod bucket;
-// pub mod cli;
+pub mod challenge;
+pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod desk;
+pub mod detail;
 pub mod file;
 pub mod fleet;
 pub mod ingest;
 pub mod key;
 pub mod keyring;
-// pub mod page;
-// pub mod proof;
-// pub mod rooms;
+pub mod page;
+pub mod proof;
+pub mod rooms;
+#[cfg(test)]
+mod sample;
 pub mod say;
-// pub mod serve;
+pub mod serve;
 pub mod store;
-// pub mod uplink;
+pub mod uplink;

@@ -36,7 +36,10 @@ impl fmt::Display for Sentence {
 /// Makes a sentence from its two texts.
 #[must_use]
 pub fn both(vi: impl Into<String>, en: impl Into<String>) -> Sentence {
-    Sentence { vi: vi.into(), en: en.into() }
+    Sentence {
+        vi: vi.into(),
+        en: en.into(),
+    }
 }
 
 /// How a command ends (contract, "Programs").
@@ -76,18 +79,44 @@ impl Trouble {
     /// Wrong usage.
     #[must_use]
     pub fn usage(said: Sentence) -> Self {
-        Self { exit: Exit::Usage, said }
+        Self {
+            exit: Exit::Usage,
+            said,
+        }
     }
 
     /// Wrong configuration.
     #[must_use]
     pub fn config(said: Sentence) -> Self {
-        Self { exit: Exit::Config, said }
+        Self {
+            exit: Exit::Config,
+            said,
+        }
+    }
+
+    /// The output cannot be written. Whoever reads it may have seen enough.
+    #[must_use]
+    pub fn output(e: &std::io::Error) -> Self {
+        let exit = if e.kind() == std::io::ErrorKind::BrokenPipe {
+            Exit::Done
+        } else {
+            Exit::Internal
+        };
+        Self {
+            exit,
+            said: both(
+                format!("Không ghi được kết quả: {e}."),
+                format!("The result cannot be written: {e}."),
+            ),
+        }
     }
 
     /// Something here failed.
     #[must_use]
     pub fn internal(said: Sentence) -> Self {
-        Self { exit: Exit::Internal, said }
+        Self {
+            exit: Exit::Internal,
+            said,
+        }
     }
 }

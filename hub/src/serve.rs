@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use bridgepoint_protocol::envelope::SigningKey;
 use bridgepoint_protocol::text::Lang;
+use ring::rand::SystemRandom;
 use rustix::fs::{FlockOperation, flock};
 use serde::Serialize;
 use tokio::net::TcpListener;
@@ -21,6 +22,7 @@ use tokio::time::{MissedTickBehavior, interval, timeout};
 
 use crate::board::Board;
 use crate::broker::{OwnBroker, SocketPath};
+use crate::challenge::Challenger;
 use crate::config::{Broker, Settings};
 use crate::desk::{Desk, Input};
 use crate::page::{self, Page};
@@ -66,10 +68,27 @@ pub fn serve(settings: &Settings, state: &Path) -> Result<Exit, Trouble> {
         tracing::info!(kid = %signing.kid(), "a signing key was made; rooms that pin the hub's key need this thumbprint");
     }
     let store = SqliteStore::open(&settings.store_file(state))?;
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|e| {
-        Trouble::internal(both(format!("Không khởi động được: {e}."), format!("The program cannot be started: {e}.")))
-    })?;
-    let ended = runtime.block_on(Hub { settings, state, signing, store }.run());
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|e| {
+            Trouble::internal(both(
+                format!("Không khởi động được: {e}."),
+                format!("The program cannot be started: {e}."),
+            ))
+        })?;
+    let tasks = tokio::task::LocalSet::new();
+    let ended = tasks.block_on(
+        &runtime,
+        Hub {
+            settings,
+            state,
+            signing,
+            store,
+        }
+        .run(),
+    );
+    drop(tasks);
     // Pages that are still being read are not waited for.
     runtime.shutdown_timeout(Duration::from_secs(1));
     ended
@@ -84,15 +103,31 @@ struct Hub<'a> {
 
 impl Hub<'_> {
     async fn run(self) -> Result<Exit, Trouble> {
-        let Self { settings, state, signing, store } = self;
+        let Self {
+            settings,
+            state,
+            signing,
+            store,
+        } = self;
         let board = Arc::new(Board::default());
-        let (kid, jwk) = (signing.kid().to_string(), serde_json::to_string(&signing.verifying().jwk()).unwrap_or_default());
-        let desk = Desk::open(store, signing, settings.orgs.clone(), board.clone())?;
+        let (kid, jwk) = (
+            signing.kid().to_string(),
+            serde_json::to_string(&signing.verifying().jwk()).unwrap_or_default(),
+        );
+        let challenger = Challenger::new(&SystemRandom::new()).ok_or_else(|| {
+            Trouble::internal(both(
+                "Hệ thống không cho số ngẫu nhiên.",
+                "The system gives no random numbers.",
+            ))
+        })?;
+        let desk = Desk::open(store, signing, challenger, settings.orgs.clone(), board.clone())?;
         let (stop, stopped) = watch::channel(false);
 
         let (access, rooms) = watch::channel(desk.access().clone());
         let broker = start_broker(settings, state, rooms).await?;
-        let page = TcpListener::bind(settings.page).await.map_err(|e| page_port(settings, &e))?;
+        let page = TcpListener::bind(settings.page)
+            .await
+            .map_err(|e| page_port(settings, &e))?;
         let page_at = page.local_addr().map_err(|e| page_port(settings, &e))?;
 
         let (letters, inbox) = mpsc::channel(LETTERS);
@@ -108,12 +143,21 @@ impl Hub<'_> {
                 board: board.clone(),
                 clock: clock::now_ms,
             };
-            uplinks.push(tokio::spawn(up.run(letters.clone(), from, stopped.clone())));
+            uplinks.push(tokio::task::spawn_local(up.run(
+                letters.clone(),
+                from,
+                stopped.clone(),
+            )));
         }
         let mut desk_ended = clerk::open(desk, inbox, outboxes, access, board.clone())?;
         let served = tokio::spawn(page::serve(
             page,
-            Page { board: board.clone(), store: settings.store_file(state), lang: settings.lang, clock: clock::now_ms },
+            Page {
+                board: board.clone(),
+                store: settings.store_file(state),
+                lang: settings.lang,
+                clock: clock::now_ms,
+            },
         ));
 
         let up = Up {
@@ -121,7 +165,11 @@ impl Hub<'_> {
             page: format!("http://{page_at}"),
             pid: std::process::id(),
             kid: &kid,
-            orgs: settings.orgs.iter().map(bridgepoint_protocol::name::Name::as_str).collect(),
+            orgs: settings
+                .orgs
+                .iter()
+                .map(bridgepoint_protocol::name::Name::as_str)
+                .collect(),
         };
         let ended = attend(&letters, &board, &up, state, &mut desk_ended).await;
 
@@ -150,7 +198,10 @@ async fn attend(
     desk_ended: &mut oneshot::Receiver<()>,
 ) -> Result<Exit, Trouble> {
     let signals = |e: io::Error| {
-        Trouble::internal(both(format!("Không nhận được tín hiệu: {e}."), format!("Signals cannot be received: {e}.")))
+        Trouble::internal(both(
+            format!("Không nhận được tín hiệu: {e}."),
+            format!("Signals cannot be received: {e}."),
+        ))
     };
     let mut interrupt = signal(SignalKind::interrupt()).map_err(signals)?;
     let mut terminate = signal(SignalKind::terminate()).map_err(signals)?;
@@ -183,11 +234,12 @@ async fn attend(
 }
 
 fn tell(up: &Up<'_>, state: &Path) -> Result<(), Trouble> {
-    tracing::info!(rooms = up.broker, page = up.page, "ready");
     let mut text = serde_json::to_vec_pretty(up).unwrap_or_default();
     text.push(b'\n');
     let path = state.join("serve.json");
-    file::replace(&path, &text).map_err(|e| unwritable(&path, &e))
+    file::replace(&path, &text).map_err(|e| unwritable(&path, &e))?;
+    tracing::info!(rooms = up.broker, page = up.page, "ready");
+    Ok(())
 }
 
 /// The broker as `serve` uses it.
@@ -208,15 +260,41 @@ async fn start_broker(
             let own = OwnBroker::start(state, *listen, tls.as_ref(), rooms).await?;
             let socket = own.socket()?;
             let address = own.address();
-            Ok(Joined { reach: Reach::Socket(socket.path.clone()), own: Some(own), address, _socket: Some(socket) })
+            Ok(Joined {
+                reach: Reach::Socket(socket.path.clone()),
+                own: Some(own),
+                address,
+                _socket: Some(socket),
+            })
         }
-        Broker::Remote { at, tls: certificates } => {
+        Broker::Remote {
+            at,
+            tls: certificates,
+        } => {
             let (host, port) = (at.host.clone(), at.port);
             let (scheme, reach) = match certificates {
-                Some(files) => ("mqtts", Reach::Tls { host: host.clone(), port, config: tls::client(files)? }),
-                None => ("mqtt", Reach::Plain { host: host.clone(), port }),
+                Some(files) => (
+                    "mqtts",
+                    Reach::Tls {
+                        host: host.clone(),
+                        port,
+                        config: tls::client(files)?,
+                    },
+                ),
+                None => (
+                    "mqtt",
+                    Reach::Plain {
+                        host: host.clone(),
+                        port,
+                    },
+                ),
             };
-            Ok(Joined { own: None, reach, address: format!("{scheme}://{host}:{port}"), _socket: None })
+            Ok(Joined {
+                own: None,
+                reach,
+                address: format!("{scheme}://{host}:{port}"),
+                _socket: None,
+            })
         }
     }
 }
@@ -224,7 +302,12 @@ async fn start_broker(
 /// One `serve` at a time for one state directory.
 fn lock(state: &Path) -> Result<File, Trouble> {
     let path = state.join("serve.lock");
-    let file = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(&path);
+    let file = OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(0o600)
+        .open(&path);
     let file = file.map_err(|e| unwritable(&path, &e))?;
     match flock(&file, FlockOperation::NonBlockingLockExclusive) {
         Ok(()) => {
@@ -235,8 +318,12 @@ fn lock(state: &Path) -> Result<File, Trouble> {
         Err(rustix::io::Errno::WOULDBLOCK) => {
             let shown = state.display();
             Err(Trouble::internal(both(
-                format!("Máy chủ đang chạy với thư mục {shown}. Dừng bản đang chạy, hoặc chọn thư mục khác bằng --state."),
-                format!("A hub is running with the directory {shown}. Stop it, or choose another directory with --state."),
+                format!(
+                    "Máy chủ đang chạy với thư mục {shown}. Dừng bản đang chạy, hoặc chọn thư mục khác bằng --state."
+                ),
+                format!(
+                    "A hub is running with the directory {shown}. Stop it, or choose another directory with --state."
+                ),
             )))
         }
         Err(e) => Err(unwritable(&path, &e.into())),
@@ -246,16 +333,24 @@ fn lock(state: &Path) -> Result<File, Trouble> {
 fn page_port(settings: &Settings, e: &io::Error) -> Trouble {
     let at = settings.page;
     Trouble::internal(both(
-        format!("Không mở được trang ở {at}: {e}. Dừng chương trình đang dùng cổng đó hoặc đổi [page] listen."),
-        format!("The page cannot be served at {at}: {e}. Stop the program that uses the port or change [page] listen."),
+        format!(
+            "Không mở được trang ở {at}: {e}. Dừng chương trình đang dùng cổng đó hoặc đổi [page] listen."
+        ),
+        format!(
+            "The page cannot be served at {at}: {e}. Stop the program that uses the port or change [page] listen."
+        ),
     ))
 }
 
 fn unwritable(path: &Path, e: &io::Error) -> Trouble {
     let shown = path.display();
     Trouble::internal(both(
-        format!("Không ghi được {shown}: {e}. Kiểm tra quyền và chỗ trống, hoặc chọn thư mục khác bằng --state."),
-        format!("{shown} cannot be written: {e}. Check permissions and free space, or choose another directory with --state."),
+        format!(
+            "Không ghi được {shown}: {e}. Kiểm tra quyền và chỗ trống, hoặc chọn thư mục khác bằng --state."
+        ),
+        format!(
+            "{shown} cannot be written: {e}. Check permissions and free space, or choose another directory with --state."
+        ),
     ))
 }
 
@@ -270,6 +365,9 @@ impl Settings {
     /// The same settings in another language.
     #[must_use]
     pub fn spoken(self, lang: Option<Lang>) -> Self {
-        Self { lang: lang.unwrap_or(self.lang), ..self }
+        Self {
+            lang: lang.unwrap_or(self.lang),
+            ..self
+        }
     }
 }

@@ -128,3 +128,6 @@ pub async fn device(address: &DeviceAddress, edge: &Edge) -> Answer<Duration> {
         | DeviceAddress::Https { .. } => Err(ProbeError::NotSupported),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,16 +1,17 @@
 //! Sound devices through the real media child: a PulseAudio server of the test's own with a tone of known
 //! level in its monitor, and ALSA devices on top of that server.
 
+#[cfg(test)]
 mod rig;
 
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{Read, Write};
 use std::path::Path;
-use std::process::{Child, ChildStderr, Command, Stdio};
+use std::process::{Command, Stdio};
 
 use bridgepoint_hw::media::{Program, SoundInput, SoundRequest, measure_sound};
 use bridgepoint_hw::reading::{Answer, ProbeError, SoundReading};
+use rig::pulse::Pulse;
 use rig::{edge, near, program};
-use tempfile::TempDir;
 
 async fn measure(
     program: &Program,
@@ -29,92 +30,6 @@ async fn measure(
         &edge,
     )
     .await
-}
-
-/// A PulseAudio server with a socket and a home of its own; ended when dropped.
-struct Pulse {
-    home: TempDir,
-    server: Child,
-    log: BufReader<ChildStderr>,
-}
-
-impl Pulse {
-    /// `room` carries PulseAudio's own sine: half of full scale, 1 kHz. `quiet` carries nothing, and
-    /// `dead` is a source that opens and never gives a sample.
-    fn start() -> Self {
-        let home = tempfile::tempdir().unwrap();
-        let socket = format!(
-            "module-native-protocol-unix auth-anonymous=1 socket={}/pulse.sock",
-            home.path().display()
-        );
-        let dead = format!(
-            "module-pipe-source source_name=dead file={}/dead",
-            home.path().display()
-        );
-        let mut server = Command::new("pulseaudio")
-            .args([
-                "-n",
-                "--daemonize=no",
-                "--exit-idle-time=-1",
-                "--use-pid-file=no",
-                "--log-level=info",
-            ])
-            .args([
-                "--log-target=stderr",
-                "-L",
-                "module-null-sink sink_name=room rate=48000 channels=1",
-            ])
-            .args(["-L", "module-null-sink sink_name=quiet rate=48000 channels=2"])
-            .args([
-                "-L",
-                "module-sine sink=room frequency=1000",
-                "-L",
-                &dead,
-                "-L",
-                &socket,
-            ])
-            .env("HOME", home.path())
-            .env("XDG_RUNTIME_DIR", home.path())
-            .env("LC_ALL", "C")
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::piped())
-            .spawn()
-            .expect("PulseAudio is needed: apt-get install pulseaudio");
-        let log = BufReader::new(server.stderr.take().unwrap());
-        let mut pulse = Self { home, server, log };
-        pulse.wait_for("Daemon startup complete");
-        pulse
-    }
-
-    fn program(&self) -> Program {
-        let address = format!("unix:{}/pulse.sock", self.home.path().display());
-        program(&[
-            ("PULSE_SERVER", Path::new(&address)),
-            ("HOME", self.home.path()),
-            ("XDG_RUNTIME_DIR", self.home.path()),
-        ])
-    }
-
-    /// Reads the server's log up to a line with these words.
-    fn wait_for(&mut self, words: &str) {
-        let mut line = String::new();
-        while !line.contains(words) {
-            line.clear();
-            assert_ne!(
-                self.log.read_line(&mut line).unwrap(),
-                0,
-                "PulseAudio ended before it said {words:?}"
-            );
-        }
-    }
-}
-
-impl Drop for Pulse {
-    fn drop(&mut self) {
-        let _ = self.server.kill();
-        let _ = self.server.wait();
-    }
 }
 
 #[tokio::test]
@@ -229,7 +144,7 @@ async fn alsa_a_missing_card_is_not_present_and_a_name_that_could_write_files_is
 async fn alsa_a_device_is_measured_and_one_whose_server_is_away_is_no_answer() {
     let pulse = Pulse::start();
     // ALSA's own PulseAudio plug-in makes devices that behave as cards do, in their own time.
-    let config = pulse.home.path().join("asound.conf");
+    let config = pulse.home().join("asound.conf");
     let text = "pcm.room { type pulse device room.monitor }\n\
                 pcm.away { type pulse server \"unix:/nonexistent\" }\n";
     std::fs::write(&config, text).unwrap();

@@ -1,6 +1,7 @@
 //! Sound files through the real media child: figures against GStreamer's own `level`, every format, every
 //! kind of wrong file, and what the child must not leave behind (R27).
 
+#[cfg(test)]
 mod rig;
 
 use std::io::Write;
@@ -10,7 +11,7 @@ use std::process::{Command, Stdio};
 use bridgepoint_hw::media::{SoundInput, SoundRequest, measure_sound};
 use bridgepoint_hw::reading::ProbeError;
 use gstreamer as gst;
-use rig::{Tone, edge, level, measure, measure_file, near, program};
+use rig::{Tone, edge, level, measure, measure_file, near, program, write_wav};
 
 #[tokio::test]
 async fn a_sine_of_minus_20_dbfs_reads_the_same_in_every_format_and_at_every_rate() {
@@ -282,21 +283,4 @@ fn by_hand_it_says_one_line_and_its_exit_code_tells_success() {
     let (code, line) = ask(&" ".repeat(64 * 1024 + 1));
     assert_eq!(code, Some(1));
     assert!(line.contains("65536"), "{line}");
-}
-
-/// A 16-bit WAV file at 48 kHz, written by hand.
-fn write_wav(path: &Path, channels: u16, samples: impl Iterator<Item = i16>) {
-    let data: Vec<u8> = samples.flat_map(i16::to_le_bytes).collect();
-    let mut file = Vec::new();
-    file.extend(b"RIFF");
-    file.extend((36 + data.len() as u32).to_le_bytes());
-    file.extend(b"WAVEfmt \x10\0\0\0\x01\0");
-    file.extend(channels.to_le_bytes());
-    file.extend(48_000u32.to_le_bytes());
-    file.extend((48_000 * 2 * u32::from(channels)).to_le_bytes());
-    file.extend((2 * channels).to_le_bytes());
-    file.extend(b"\x10\0data");
-    file.extend((data.len() as u32).to_le_bytes());
-    file.extend(data);
-    std::fs::write(path, file).unwrap();
 }

@@ -11,7 +11,10 @@
 //! * [`chain`] and [`logbook`]: the order of signed entries, at the hub and on disk.
 //! * [`topic`]: MQTT topics, both ways.
 //! * [`text`]: sentences for people, in Vietnamese and English.
+//! * [`board`]: a full run with the re-tests since in their place.
+//! * [`page`]: what the box's page and the province's page have in common.
 
+pub mod board;
 pub mod chain;
 pub mod check;
 pub mod claims;
@@ -19,6 +22,7 @@ pub mod envelope;
 pub mod logbook;
 pub mod name;
 pub mod nearest;
+pub mod page;
 pub mod profile;
 pub mod text;
 pub mod topic;

@@ -11,4 +11,6 @@
 
 pub mod allowed;
 pub mod journal;
+pub mod rig;
+pub mod scenario;
 pub mod sim;

@@ -13,7 +13,7 @@ use crate::station::Station;
 use crate::uplink::{Pin, Standing, Uplink};
 
 /// How long the hub is waited for.
-const PATIENCE: Duration = Duration::from_secs(5);
+const PATIENCE: Duration = Duration::from_secs(3);
 
 /// Asks, and says how it stands.
 pub(super) async fn enrol(place: &Where, accept_hub: bool) -> Outcome {

@@ -67,7 +67,7 @@ pub(super) fn baseline_show(place: &Where, json: bool) -> Outcome {
             }
         ),
         Some(baseline) if json => {
-            println!("{}", serde_json::to_string(&baseline).map_err(Failure::internal)?)
+            println!("{}", serde_json::to_string(&baseline).map_err(Failure::internal)?);
         }
         Some(baseline) => {
             let time = text::moment(lang, baseline.accepted_ms, crate::clock::wall_ms());

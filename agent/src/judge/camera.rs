@@ -29,8 +29,10 @@ pub(super) fn judge(
             .param("name", name(places));
         }
     };
+    let asleep = reading.power_on == Ok(false) && not_moved.is_none();
     let judged = match pattern {
         "camera.N.reachable" => reachable(reading),
+        _ if asleep => Judged::depends_on(&root, ASLEEP),
         "camera.N.preset.K" => match not_moved {
             Some(NotMoved::InCall) => Judged::skipped("in-call"),
             Some(NotMoved::CallUnknown) => Judged::depends_on(super::codec::ROOT, "codec.no-answer"),
@@ -45,6 +47,9 @@ pub(super) fn judge(
     };
     judged.param("name", name(places))
 }
+
+/// In standby it takes no recall: that is one red line, not one a preset.
+const ASLEEP: &str = "camera.standby";
 
 fn no_camera(why: &ProbeError) -> Judged {
     match why {
@@ -62,14 +67,11 @@ fn reachable(reading: &CameraReading) -> Judged {
                 .ok()
                 .map(|v| format!("{:04X}-{:04X}", v.vendor, v.model));
             let rom = version.as_ref().ok().map(|v| format!("{:04X}", v.rom));
-            Judged::pass().maybe("model", model).maybe("software", rom).maybe(
-                "power",
-                reading
-                    .power_on
-                    .as_ref()
-                    .ok()
-                    .map(|on| if *on { "on" } else { "standby" }),
-            )
+            let judged = match reading.power_on {
+                Ok(false) => Judged::fail(ASLEEP),
+                _ => Judged::pass(),
+            };
+            judged.maybe("model", model).maybe("software", rom)
         }
     }
 }

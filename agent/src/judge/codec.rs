@@ -10,16 +10,13 @@ use crate::config::Registration;
 pub(super) const ROOT: &str = "codec.reachable";
 
 pub(super) fn judge(pattern: &str, id: &str, answer: &Answer<CodecReading>, bench: Bench<'_>) -> Judged {
-    let reading = match answer {
-        Ok(reading) => reading,
-        Err(_) => {
-            let root = reachable(answer);
-            return if pattern == ROOT {
-                root
-            } else {
-                Judged::depends_on(ROOT, &root.code)
-            };
-        }
+    let Ok(reading) = answer else {
+        let root = reachable(answer);
+        return if pattern == ROOT {
+            root
+        } else {
+            Judged::depends_on(ROOT, &root.code)
+        };
     };
     match pattern {
         ROOT => reachable(answer),
@@ -235,11 +232,10 @@ fn audio(reading: &CodecReading, id: &str, bench: Bench<'_>) -> Judged {
         Ok(audio) => audio,
         Err(why) => return unanswered(why),
     };
-    let volume = match (audio.volume_muted, audio.volume_percent) {
-        (Some(true), _) => Some(0.0),
-        (_, percent) => percent.map(f64::from),
-    };
-    let Some(volume) = volume else {
+    if audio.volume_muted == Some(true) {
+        return Judged::fail("codec.volume-muted").param("inputs", listed);
+    }
+    let Some(volume) = audio.volume_percent.map(f64::from) else {
         return Judged::skipped("not-supported").param("inputs", listed);
     };
     let limit = bench.profile().limit("codec.audio");

@@ -129,43 +129,52 @@ impl Session {
     /// Why there is no connection; the session is then over.
     pub(crate) async fn next(&mut self) -> Result<Happened, String> {
         loop {
-            match self.events.poll().await.map_err(|e| explain(&e))? {
-                Event::Incoming(Packet::ConnAck(_)) => return Ok(Happened::Connected),
-                Event::Incoming(Packet::Publish(publish)) => {
-                    let topic = String::from_utf8_lossy(&publish.topic).into_owned();
-                    return Ok(Happened::Message {
-                        topic,
-                        payload: publish.payload.to_vec(),
-                    });
-                }
-                Event::Incoming(Packet::PubAck(ack)) => {
-                    let tag = self.sent.remove(&ack.pkid);
-                    if let (Some(tag), Some(reason)) = (tag, refusal(ack.reason)) {
-                        return Ok(Happened::Refused { tag, reason });
-                    }
-                }
-                Event::Incoming(Packet::SubAck(ack)) => {
-                    if ack
-                        .return_codes
-                        .iter()
-                        .any(|code| !matches!(code, SubscribeReasonCode::Success(_)))
-                    {
-                        return Ok(Happened::NotSubscribed);
-                    }
-                }
-                Event::Incoming(Packet::Disconnect(end)) => {
-                    return Ok(Happened::Ended {
-                        reason: format!("{:?}", end.reason_code),
-                    });
-                }
-                Event::Outgoing(Outgoing::Publish(pkid)) => {
-                    if let Some(tag) = self.queued.pop_front() {
-                        self.sent.insert(pkid, tag);
-                    }
-                }
-                _ => {}
+            if let Some(happened) = self.step().await? {
+                return Ok(happened);
             }
         }
+    }
+
+    /// One step of the client's loop; `None` when it is nobody's news.
+    async fn step(&mut self) -> Result<Option<Happened>, String> {
+        let happened = match self.events.poll().await.map_err(|e| explain(&e))? {
+            Event::Incoming(Packet::ConnAck(_)) => Happened::Connected,
+            Event::Incoming(Packet::Publish(publish)) => {
+                let topic = String::from_utf8_lossy(&publish.topic).into_owned();
+                Happened::Message {
+                    topic,
+                    payload: publish.payload.to_vec(),
+                }
+            }
+            Event::Incoming(Packet::PubAck(ack)) => {
+                let tag = self.sent.remove(&ack.pkid);
+                match (tag, refusal(ack.reason)) {
+                    (Some(tag), Some(reason)) => Happened::Refused { tag, reason },
+                    _ => return Ok(None),
+                }
+            }
+            Event::Incoming(Packet::SubAck(ack)) => {
+                if ack
+                    .return_codes
+                    .iter()
+                    .all(|code| matches!(code, SubscribeReasonCode::Success(_)))
+                {
+                    return Ok(None);
+                }
+                Happened::NotSubscribed
+            }
+            Event::Incoming(Packet::Disconnect(end)) => Happened::Ended {
+                reason: format!("{:?}", end.reason_code),
+            },
+            Event::Outgoing(Outgoing::Publish(pkid)) => {
+                if let Some(tag) = self.queued.pop_front() {
+                    self.sent.insert(pkid, tag);
+                }
+                return Ok(None);
+            }
+            _ => return Ok(None),
+        };
+        Ok(Some(happened))
     }
 
     /// Publishes at least once. Gives false when the client's queue is full: try again later.
@@ -193,14 +202,16 @@ impl Session {
             .all(|topic| self.client.try_subscribe(topic, QoS::AtLeastOnce).is_ok())
     }
 
-    /// How many publishes the broker has not acknowledged yet.
-    pub(crate) fn in_flight(&self) -> usize {
-        self.queued.len() + self.sent.len()
-    }
-
-    /// Says good-bye; the will is then not sent. The session has to be polled until it ends.
-    pub(crate) fn disconnect(&self) {
-        let _already_gone = self.client.try_disconnect();
+    /// Waits until the broker has acknowledged everything, then says good-bye: the will is then not sent.
+    pub(crate) async fn leave(mut self) {
+        while !(self.queued.is_empty() && self.sent.is_empty()) {
+            if self.step().await.is_err() {
+                return;
+            }
+        }
+        if self.client.try_disconnect().is_ok() {
+            while self.step().await.is_ok() {}
+        }
     }
 }
 

@@ -26,6 +26,13 @@ const END: Duration = Duration::from_secs(5);
 const REST: Duration = Duration::from_millis(250);
 const LONGEST_REST: Duration = Duration::from_secs(15);
 
+/// How often it is looked whether a leftover has ended, and how many times.
+const LOOK: Duration = Duration::from_millis(20);
+const LOOKS: u32 = 250;
+
+/// The file with its process number, for a hub that comes after one that was killed.
+const PID: &str = "pid";
+
 /// Lines of its last words that are kept.
 const LAST_WORDS: usize = 8;
 
@@ -46,18 +53,51 @@ pub fn find(name: &str) -> Option<PathBuf> {
         .find(|file| file.is_file())
 }
 
+/// Ends a process that a killed hub has left in `dir`. The hub holds the state directory's lock, so what is still
+/// there is nobody's.
+pub async fn end_leftover(dir: &Path) {
+    let Ok(text) = std::fs::read_to_string(dir.join(PID)) else {
+        return;
+    };
+    let Some(pid) = text.trim().parse().ok().and_then(Pid::from_raw) else {
+        return;
+    };
+    // The number may be somebody else's by now: only a process that works in this directory is ours.
+    let cwd = PathBuf::from(format!("/proc/{}/cwd", pid.as_raw_nonzero()));
+    let there = || std::fs::read_link(&cwd).is_ok_and(|at| at == dir);
+    for (signal, mut looks) in [(Signal::TERM, LOOKS), (Signal::KILL, LOOKS)] {
+        if !there() {
+            return;
+        }
+        tracing::info!(?signal, "a broker is left over from before; it is ended");
+        let _ = kill_process(pid, signal);
+        while there() && looks > 0 {
+            sleep(LOOK).await;
+            looks -= 1;
+        }
+    }
+}
+
 impl Child {
     /// Starts it in `dir` and waits until it says that it runs. From then on it is watched.
     ///
     /// # Errors
     /// Its last words when it ends before it runs.
-    pub async fn start(program: &Path, dir: &Path, access: watch::Receiver<BTreeSet<RoomAddress>>) -> Result<Self, String> {
+    pub async fn start(
+        program: &Path,
+        dir: &Path,
+        access: watch::Receiver<BTreeSet<RoomAddress>>,
+    ) -> Result<Self, String> {
         let (stop, stopped) = watch::channel(false);
         let (ready, is_ready) = oneshot::channel();
-        let keeper = Keeper { program: program.to_owned(), dir: dir.to_owned(), access, stopped };
-        // One task on the runtime's own thread starts every child: a child is ended when the thread that started
-        // it ends, and that one lives as long as the hub.
-        let watch = tokio::spawn(keeper.keep(ready));
+        let keeper = Keeper {
+            program: program.to_owned(),
+            dir: dir.to_owned(),
+            access,
+            stopped,
+        };
+        // A local task: a child is ended when the thread that started it ends, and the hub's own lives longest.
+        let watch = tokio::task::spawn_local(keeper.keep(ready));
         match timeout(START, is_ready).await {
             Ok(Ok(Ok(()))) => Ok(Self { stop, watch }),
             Ok(Ok(Err(said))) => Err(said),
@@ -125,10 +165,19 @@ impl Keeper {
             Ok(child) => child,
             Err(e) => return died(e.to_string(), false),
         };
-        let pid = child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw);
+        let pid = child
+            .id()
+            .and_then(|id| i32::try_from(id).ok())
+            .and_then(Pid::from_raw);
+        if let Some(pid) = pid
+            && let Err(e) = file::replace(&self.dir.join(PID), pid.as_raw_nonzero().to_string().as_bytes())
+        {
+            return died(e.to_string(), false);
+        }
         let mut lines = child.stderr.take().map(|stderr| BufReader::new(stderr).lines());
         let mut words = VecDeque::new();
         let mut ran = false;
+        let mut stopped = self.stopped.clone();
         loop {
             tokio::select! {
                 line = next_line(&mut lines) => {
@@ -138,7 +187,11 @@ impl Keeper {
                             let _ = ready.send(Ok(()));
                         }
                     }
-                    tracing::info!(target: "mosquitto", "{line}");
+                    if line.contains("Error") {
+                        tracing::error!(target: "mosquitto", "{line}");
+                    } else {
+                        tracing::debug!(target: "mosquitto", "{line}");
+                    }
                     words.push_back(line);
                     if words.len() > LAST_WORDS {
                         words.pop_front();
@@ -165,7 +218,7 @@ impl Keeper {
                         let _ = kill_process(pid, Signal::HUP);
                     }
                 }
-                _ = self.stopped.wait_for(|stop| *stop) => {
+                _ = stopped.wait_for(|stop| *stop) => {
                     end(&mut child, pid).await;
                     return Ended::Stopped;
                 }
@@ -184,7 +237,11 @@ impl Keeper {
             None => Command::new(&self.program),
         };
         command.args(["-c", conf::CONF]).current_dir(&self.dir);
-        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).kill_on_drop(true);
+        command
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .kill_on_drop(true);
         command
     }
 

@@ -59,6 +59,7 @@ log_timestamp false
 log_type error
 log_type warning
 log_type notice
+log_type information
 connection_messages false
 sys_interval 0
 persistence true
@@ -150,7 +151,11 @@ mod tests {
         let text = rooms_acl(&rooms);
         let (general, one) = text.split_once("user abc.one\n").unwrap();
         let (one, two) = one.split_once("user abc.two\n").unwrap();
-        assert!(general.lines().all(|l| l.is_empty() || l.starts_with('#') || l.starts_with("pattern ")));
+        assert!(
+            general
+                .lines()
+                .all(|l| l.is_empty() || l.starts_with('#') || l.starts_with("pattern "))
+        );
         assert_eq!(
             one.trim().lines().collect::<Vec<_>>(),
             [
@@ -170,14 +175,34 @@ mod tests {
     #[test]
     fn beyond_this_machine_only_with_certificates() {
         let dir = Path::new("/var/lib/bridgepoint-hub/broker");
-        let tls = Certificates { ca: "/c/ca".into(), cert: "/c/cert".into(), key: "/c/key".into() };
+        let tls = Certificates {
+            ca: "/c/ca".into(),
+            cert: "/c/cert".into(),
+            key: "/c/key".into(),
+        };
         let listen = "0.0.0.0:8883".parse().unwrap();
-        let text = conf(&Files { dir, listen, tls: Some(&tls), as_root: false });
+        let text = conf(&Files {
+            dir,
+            listen,
+            tls: Some(&tls),
+            as_root: false,
+        });
         assert!(text.contains("listener 8883 0.0.0.0\n"));
-        assert!(text.contains("require_certificate true\nuse_identity_as_username true\ntls_version tlsv1.3\n"));
-        assert_eq!(text.matches("allow_anonymous true").count(), 1, "the hub's own socket only");
+        assert!(
+            text.contains("require_certificate true\nuse_identity_as_username true\ntls_version tlsv1.3\n")
+        );
+        assert_eq!(
+            text.matches("allow_anonymous true").count(),
+            1,
+            "the hub's own socket only"
+        );
         assert!(!text.contains("user root"));
-        let text = conf(&Files { dir, listen: "127.0.0.1:1883".parse().unwrap(), tls: None, as_root: true });
+        let text = conf(&Files {
+            dir,
+            listen: "127.0.0.1:1883".parse().unwrap(),
+            tls: None,
+            as_root: true,
+        });
         assert!(text.contains("listener 1883 127.0.0.1\n") && text.contains("user root\n"));
     }
 }

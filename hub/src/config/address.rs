@@ -21,19 +21,43 @@ pub struct RemoteBroker {
 
 /// `ip:port`.
 pub(super) fn socket(sheet: &Sheet<'_>, word: &Spanned<String>) -> Result<SocketAddr, WrittenError> {
-    let wrong = |_| sheet.wrong(word, format!("\"{:.80}\" is no IP address and port, such as 127.0.0.1:8090", word.get_ref()));
+    let wrong = |_| {
+        sheet.wrong(
+            word,
+            format!(
+                "\"{:.80}\" is no IP address and port, such as 127.0.0.1:8090",
+                word.get_ref()
+            ),
+        )
+    };
     word.get_ref().parse().map_err(wrong)
 }
 
 /// `host:port`, where the host may be a name.
 pub(super) fn host_port(sheet: &Sheet<'_>, word: &Spanned<String>) -> Result<(String, u16), WrittenError> {
-    let wrong = || sheet.wrong(word, format!("\"{:.80}\" is no host and port, such as 10.1.0.2:9511", word.get_ref()));
+    let wrong = || {
+        sheet.wrong(
+            word,
+            format!(
+                "\"{:.80}\" is no host and port, such as 10.1.0.2:9511",
+                word.get_ref()
+            ),
+        )
+    };
     split_host_port(word.get_ref(), None).ok_or_else(wrong)
 }
 
 /// `mqtts://host[:port]`, or `mqtt://` to this machine.
 pub(super) fn remote_broker(sheet: &Sheet<'_>, word: &Spanned<String>) -> Result<RemoteBroker, WrittenError> {
-    let wrong = || sheet.wrong(word, format!("\"{:.80}\" is neither \"own\" nor mqtts://host:port", word.get_ref()));
+    let wrong = || {
+        sheet.wrong(
+            word,
+            format!(
+                "\"{:.80}\" is neither \"own\" nor mqtts://host:port",
+                word.get_ref()
+            ),
+        )
+    };
     let (scheme, rest) = word.get_ref().split_once("://").ok_or_else(wrong)?;
     let tls = match scheme {
         "mqtts" => true,
@@ -43,7 +67,10 @@ pub(super) fn remote_broker(sheet: &Sheet<'_>, word: &Spanned<String>) -> Result
     let (host, port) = split_host_port(rest, Some(if tls { 8883 } else { 1883 })).ok_or_else(wrong)?;
     let here = host == "localhost" || host.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback());
     if !tls && !here {
-        return Err(sheet.wrong(word, "mqtt:// is not encrypted and allowed to this machine only; use mqtts://"));
+        return Err(sheet.wrong(
+            word,
+            "mqtt:// is not encrypted and allowed to this machine only; use mqtts://",
+        ));
     }
     Ok(RemoteBroker { host, port, tls })
 }
@@ -52,10 +79,14 @@ pub(super) fn remote_broker(sheet: &Sheet<'_>, word: &Spanned<String>) -> Result
 pub(super) fn sqlite_file(sheet: &Sheet<'_>, word: &Spanned<String>) -> Result<PathBuf, WrittenError> {
     match word.get_ref().split_once(':') {
         Some(("sqlite", path)) if !path.is_empty() => Ok(sheet.path(path)),
-        Some(("postgres" | "postgresql", _)) => {
-            Err(sheet.wrong(word, "this version keeps its data in SQLite only; write sqlite:/path/to/hub.db"))
-        }
-        _ => Err(sheet.wrong(word, format!("\"{:.80}\" is no sqlite:/path/to/hub.db", word.get_ref()))),
+        Some(("postgres" | "postgresql", _)) => Err(sheet.wrong(
+            word,
+            "this version keeps its data in SQLite only; write sqlite:/path/to/hub.db",
+        )),
+        _ => Err(sheet.wrong(
+            word,
+            format!("\"{:.80}\" is no sqlite:/path/to/hub.db", word.get_ref()),
+        )),
     }
 }
 
@@ -87,10 +118,27 @@ mod tests {
 
     #[test]
     fn hosts_and_ports() {
-        assert_eq!(split_host_port("10.1.0.2:9511", None), Some(("10.1.0.2".into(), 9511)));
-        assert_eq!(split_host_port("hub.example", Some(8883)), Some(("hub.example".into(), 8883)));
+        assert_eq!(
+            split_host_port("10.1.0.2:9511", None),
+            Some(("10.1.0.2".into(), 9511))
+        );
+        assert_eq!(
+            split_host_port("hub.example", Some(8883)),
+            Some(("hub.example".into(), 8883))
+        );
         assert_eq!(split_host_port("[::1]:1883", None), Some(("::1".into(), 1883)));
-        for bad in ["", ":1", "host", "host:0", "host:70000", "ho st:1", "[::1", "[x]:1", "host/1:2", "::1:5:6"] {
+        for bad in [
+            "",
+            ":1",
+            "host",
+            "host:0",
+            "host:70000",
+            "ho st:1",
+            "[::1",
+            "[x]:1",
+            "host/1:2",
+            "::1:5:6",
+        ] {
             assert_eq!(split_host_port(bad, None), None, "{bad}");
         }
     }

@@ -22,7 +22,13 @@ fn the_smallest_configuration() {
     let settings = parse_text("[hub]\norgs = [\"quang-ninh\"]\n").unwrap();
     assert_eq!(settings.orgs, ["quang-ninh".parse().unwrap()]);
     assert_eq!(settings.lang, Lang::Vi);
-    assert_eq!(settings.broker, Broker::Own { listen: "127.0.0.1:1883".parse().unwrap(), tls: None });
+    assert_eq!(
+        settings.broker,
+        Broker::Own {
+            listen: "127.0.0.1:1883".parse().unwrap(),
+            tls: None
+        }
+    );
     assert_eq!(settings.store, None);
     assert_eq!(settings.page, "127.0.0.1:8090".parse().unwrap());
 }
@@ -52,30 +58,63 @@ fn every_key_of_the_contract() {
     )
     .unwrap();
     assert_eq!(settings.lang, Lang::En);
-    let Broker::Own { listen, tls: Some(tls) } = settings.broker else { panic!("own broker with TLS") };
+    let Broker::Own {
+        listen,
+        tls: Some(tls),
+    } = settings.broker
+    else {
+        panic!("own broker with TLS")
+    };
     assert_eq!(listen.port(), 8883);
-    assert_eq!(tls.ca, Path::new("/etc/bridgepoint/ca.pem"), "relative to the file");
-    assert_eq!(settings.store.as_deref(), Some(Path::new("/var/lib/bridgepoint-hub/hub.db")));
+    assert_eq!(
+        tls.ca,
+        Path::new("/etc/bridgepoint/ca.pem"),
+        "relative to the file"
+    );
+    assert_eq!(
+        settings.store.as_deref(),
+        Some(Path::new("/var/lib/bridgepoint-hub/hub.db"))
+    );
 }
 
 #[test]
 fn a_broker_of_somebody_else() {
     let tls = "ca_file = \"a\"\ncert_file = \"b\"\nkey_file = \"c\"\n";
-    let with = |broker: &str| parse_text(&format!("[hub]\norgs = [\"abc\"]\n[broker]\n{broker}")).map(|s| s.broker);
-    let Broker::Remote { at, tls: Some(_) } = with(&format!("address = \"mqtts://10.1.0.2\"\n{tls}")).unwrap() else {
+    let with =
+        |broker: &str| parse_text(&format!("[hub]\norgs = [\"abc\"]\n[broker]\n{broker}")).map(|s| s.broker);
+    let Broker::Remote { at, tls: Some(_) } =
+        with(&format!("address = \"mqtts://10.1.0.2\"\n{tls}")).unwrap()
+    else {
         panic!("remote with TLS")
     };
-    assert_eq!(at, RemoteBroker { host: "10.1.0.2".into(), port: 8883, tls: true });
+    assert_eq!(
+        at,
+        RemoteBroker {
+            host: "10.1.0.2".into(),
+            port: 8883,
+            tls: true
+        }
+    );
     assert!(with("address = \"mqtt://127.0.0.1:1883\"\n").is_ok());
-    assert!(with("address = \"mqtt://10.1.0.2:1883\"\n").is_err(), "plain beyond this machine");
-    assert!(with("address = \"mqtts://10.1.0.2\"\n").is_err(), "TLS without certificates");
+    assert!(
+        with("address = \"mqtt://10.1.0.2:1883\"\n").is_err(),
+        "plain beyond this machine"
+    );
+    assert!(
+        with("address = \"mqtts://10.1.0.2\"\n").is_err(),
+        "TLS without certificates"
+    );
     assert!(with("address = \"mqtt://127.0.0.1\"\nlisten = \"127.0.0.1:1\"\n").is_err());
 }
 
 #[test]
 fn what_is_wrong_is_named_with_its_line() {
     for (text, line, said) in [
-        ("[hub]\norgs = [\"abc\"]\n[brokr]\n", 3, "did you mean \"broker\"?"),
+        (
+            "[hub]\norgs = [\"abc\"]\n[brokr]\n",
+            3,
+            "did you mean \"broker\"?",
+        ),
         ("[hub]\norg = [\"abc\"]\n", 2, "did you mean \"orgs\"?"),
         ("[hub]\norgs = [\"abc\"]\nzzzz = 1\n", 3, "known: orgs, language"),
         ("[hub]\nlanguage = \"vi\"\n", 1, "missing field \"orgs\""),
@@ -85,20 +124,67 @@ fn what_is_wrong_is_named_with_its_line() {
         ("[hub]\norgs = [\"Quảng Ninh\"]\n", 2, "is no name"),
         ("[hub]\norgs = [\"abc\",\n\"abc\"]\n", 3, "twice"),
         ("hub = 3\n", 1, "invalid type"),
-        ("[hub]\norgs = [\"abc\"]\nlanguage = \"fr\"\n", 3, "use \"vi\" or \"en\""),
-        ("[hub]\norgs = [\"abc\"]\n[broker]\nlisten = \"0.0.0.0:8883\"\n", 4, "TLS is required"),
-        ("[hub]\norgs = [\"abc\"]\n[broker]\nlisten = \"8883\"\n", 4, "no IP address and port"),
-        ("[hub]\norgs = [\"abc\"]\n[broker]\nca_file = \"x\"\n", 3, "all three"),
-        ("[hub]\norgs = [\"abc\"]\n[broker]\naddress = \"http://x\"\n", 4, "mqtts://host:port"),
-        ("[hub]\norgs = [\"abc\"]\n[store]\nurl = \"postgres://x\"\n", 4, "SQLite only"),
-        ("[hub]\norgs = [\"abc\"]\n[store]\nurl = \"hub.db\"\n", 4, "sqlite:/path/to/hub.db"),
-        ("[hub]\norgs = [\"abc\"]\n[page]\nlisten = \"0.0.0.0:80\"\n", 4, "this machine only"),
-        ("[hub]\norgs = [\"abc\"]\n[page]\nusers_file = \"x\"\n", 4, "no login yet"),
-        ("[hub]\norgs = [\"abc\"]\n[reflector]\nbudget_kbps = -1\n", 4, "invalid value"),
-        ("[hub]\norgs = [\"abc\"]\n[reflector]\nlisten = \"x\"\n", 4, "no host and port"),
+        (
+            "[hub]\norgs = [\"abc\"]\nlanguage = \"fr\"\n",
+            3,
+            "use \"vi\" or \"en\"",
+        ),
+        (
+            "[hub]\norgs = [\"abc\"]\n[broker]\nlisten = \"0.0.0.0:8883\"\n",
+            4,
+            "TLS is required",
+        ),
+        (
+            "[hub]\norgs = [\"abc\"]\n[broker]\nlisten = \"8883\"\n",
+            4,
+            "no IP address and port",
+        ),
+        (
+            "[hub]\norgs = [\"abc\"]\n[broker]\nca_file = \"x\"\n",
+            3,
+            "all three",
+        ),
+        (
+            "[hub]\norgs = [\"abc\"]\n[broker]\naddress = \"http://x\"\n",
+            4,
+            "mqtts://host:port",
+        ),
+        (
+            "[hub]\norgs = [\"abc\"]\n[store]\nurl = \"postgres://x\"\n",
+            4,
+            "SQLite only",
+        ),
+        (
+            "[hub]\norgs = [\"abc\"]\n[store]\nurl = \"hub.db\"\n",
+            4,
+            "sqlite:/path/to/hub.db",
+        ),
+        (
+            "[hub]\norgs = [\"abc\"]\n[page]\nlisten = \"0.0.0.0:80\"\n",
+            4,
+            "this machine only",
+        ),
+        (
+            "[hub]\norgs = [\"abc\"]\n[page]\nusers_file = \"x\"\n",
+            4,
+            "no login yet",
+        ),
+        (
+            "[hub]\norgs = [\"abc\"]\n[reflector]\nbudget_kbps = -1\n",
+            4,
+            "invalid value",
+        ),
+        (
+            "[hub]\norgs = [\"abc\"]\n[reflector]\nlisten = \"x\"\n",
+            4,
+            "no host and port",
+        ),
     ] {
         let told = refused(text);
-        assert!(told.contains(&format!("/etc/bridgepoint/hub.toml:{line}: ")), "{text}\n{told}");
+        assert!(
+            told.contains(&format!("/etc/bridgepoint/hub.toml:{line}: ")),
+            "{text}\n{told}"
+        );
         assert!(told.contains(said), "{text}\n{told}");
     }
     assert!(refused("").contains("missing field \"hub\""));

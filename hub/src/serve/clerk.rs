@@ -26,7 +26,12 @@ pub(super) fn open<S: Store + Send + 'static>(
     board: Arc<Board>,
 ) -> Result<oneshot::Receiver<()>, Trouble> {
     let (ended, has_ended) = oneshot::channel::<()>();
-    let clerk = Clerk { desk, outboxes, access, board };
+    let clerk = Clerk {
+        desk,
+        outboxes,
+        access,
+        board,
+    };
     std::thread::Builder::new()
         .name("desk".into())
         .spawn(move || {
@@ -34,7 +39,12 @@ pub(super) fn open<S: Store + Send + 'static>(
             let _ended = ended;
             clerk.attend(inbox);
         })
-        .map_err(|e| Trouble::internal(both(format!("Không khởi động được: {e}."), format!("The desk cannot be started: {e}."))))?;
+        .map_err(|e| {
+            Trouble::internal(both(
+                format!("Không khởi động được: {e}."),
+                format!("The desk cannot be started: {e}."),
+            ))
+        })?;
     Ok(has_ended)
 }
 
@@ -98,7 +108,9 @@ impl<S: Store> Clerk<S> {
             let _ = self.access.send(rooms);
         }
         for message in answer.publish {
-            let Some(outbox) = self.outboxes.get(&message.org) else { continue };
+            let Some(outbox) = self.outboxes.get(&message.org) else {
+                continue;
+            };
             // A full outbox means that the broker does not take anything: the room asks again.
             if outbox.try_send(message).is_err() {
                 tracing::warn!("a message to a room is dropped: the broker takes nothing");

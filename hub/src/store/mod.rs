@@ -73,11 +73,22 @@ pub trait Store {
     /// [`StoreError`].
     fn presence(&self, at: &RoomAddress) -> Result<Option<Option<PresenceRow>>, StoreError>;
 
-    /// Adds an entry whose number is free.
+    /// Adds an entry whose number is free. `made_after_ms` is the moment of the challenge that it echoes.
     ///
     /// # Errors
     /// [`StoreError`].
-    fn add_entry(&mut self, entry: &Entry, received_ms: i64) -> Result<(), StoreError>;
+    fn add_entry(
+        &mut self,
+        entry: &Entry,
+        received_ms: i64,
+        made_after_ms: Option<i64>,
+    ) -> Result<(), StoreError>;
+
+    /// How many entries are kept that contradict a chain.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    fn forks(&self, at: &RoomAddress, chain: u32) -> Result<u32, StoreError>;
 
     /// Keeps an entry that contradicts the chain, up to [`MAX_FORKS`] a room.
     ///
@@ -101,7 +112,12 @@ pub trait Store {
     ///
     /// # Errors
     /// [`StoreError`].
-    fn put_standing(&mut self, at: &RoomAddress, verdict: Option<&str>, since_ms: i64) -> Result<(), StoreError>;
+    fn put_standing(
+        &mut self,
+        at: &RoomAddress,
+        verdict: Option<&str>,
+        since_ms: i64,
+    ) -> Result<(), StoreError>;
 
     /// All rooms that are kept.
     ///
@@ -119,7 +135,12 @@ pub trait Store {
     ///
     /// # Errors
     /// [`StoreError`].
-    fn missing(&self, at: &RoomAddress, chain: u32, limit: usize) -> Result<Vec<RangeInclusive<u64>>, StoreError>;
+    fn missing(
+        &self,
+        at: &RoomAddress,
+        chain: u32,
+        limit: usize,
+    ) -> Result<Vec<RangeInclusive<u64>>, StoreError>;
 
     /// The newest runs of a room, newest first.
     ///
@@ -151,7 +172,7 @@ pub struct Kept {
     pub presence: Option<PresenceRow>,
     /// Its current chain.
     pub chain: Option<ChainRow>,
-    /// Entries that contradict a chain of the room.
+    /// Entries that contradict that chain.
     pub forks: u32,
     /// What was refused of it.
     pub refused: BTreeMap<String, Count>,
@@ -193,6 +214,8 @@ pub struct PastRun {
     pub finished_ms: i64,
     /// When it came, UTC milliseconds.
     pub received_ms: i64,
+    /// It was certainly made after this moment by the hub's clock, UTC milliseconds: it echoes the hub's challenge.
+    pub made_after_ms: Option<i64>,
     /// The verdict that the hub computed.
     pub verdict: String,
     /// The verdict that the box wrote, when it is another.
@@ -301,20 +324,32 @@ impl StoreError {
         let Self { file, detail, .. } = self;
         match self.kind {
             StoreTrouble::Full => both(
-                format!("Đĩa chứa {file} đã đầy. Giải phóng chỗ; các điểm cầu sẽ tự gửi lại, không mất báo cáo."),
-                format!("The disk that holds {file} is full. Free some space; rooms send again by themselves, no report is lost."),
+                format!(
+                    "Đĩa chứa {file} đã đầy. Giải phóng chỗ; các điểm cầu sẽ tự gửi lại, không mất báo cáo."
+                ),
+                format!(
+                    "The disk that holds {file} is full. Free some space; rooms send again by themselves, no report is lost."
+                ),
             ),
             StoreTrouble::Locked => both(
-                format!("Cơ sở dữ liệu {file} đang bị chương trình khác giữ. Đóng chương trình đó rồi thử lại."),
+                format!(
+                    "Cơ sở dữ liệu {file} đang bị chương trình khác giữ. Đóng chương trình đó rồi thử lại."
+                ),
                 format!("The database {file} is held by another program. Close it and try again."),
             ),
             StoreTrouble::Corrupt => both(
-                format!("Tệp {file} hỏng hoặc không phải cơ sở dữ liệu của máy chủ ({detail}). Không xóa; chuyển tệp sang chỗ khác và khôi phục bản sao lưu."),
-                format!("{file} is damaged or no database of the hub ({detail}). Do not delete it; move it aside and restore a backup."),
+                format!(
+                    "Tệp {file} hỏng hoặc không phải cơ sở dữ liệu của máy chủ ({detail}). Không xóa; chuyển tệp sang chỗ khác và khôi phục bản sao lưu."
+                ),
+                format!(
+                    "{file} is damaged or no database of the hub ({detail}). Do not delete it; move it aside and restore a backup."
+                ),
             ),
             StoreTrouble::Unusable => both(
                 format!("Không mở hoặc ghi được {file} ({detail}). Kiểm tra quyền của tệp và thư mục."),
-                format!("{file} cannot be opened or written ({detail}). Check the permissions of the file and its directory."),
+                format!(
+                    "{file} cannot be opened or written ({detail}). Check the permissions of the file and its directory."
+                ),
             ),
             StoreTrouble::Newer => both(
                 format!("{file} do bản mới hơn của máy chủ ghi ({detail}). Dùng bản đó."),
@@ -334,7 +369,8 @@ impl From<StoreError> for Trouble {
     }
 }
 
-/// Decides about a key, in one group of writes: approving one revokes the room's other approved key.
+/// Decides about a key, in one group of writes: approving one revokes the room's other approved key. A key that is
+/// approved again goes on with its chain, unless that has two histories: then it begins a new one.
 ///
 /// # Errors
 /// [`StoreError`].
@@ -365,18 +401,19 @@ fn decide_within<S: Store + ?Sized>(
 ) -> Result<(), StoreError> {
     let keys: Vec<RoomKey> = store.keys()?.into_iter().filter(|k| k.at == *at).collect();
     let next_chain = keys.iter().map(|k| k.chain).max().unwrap_or(0) + 1;
-    for mut key in keys {
-        if key.kid == *kid {
-            key.state = state;
-            key.decided_ms = Some(now_ms);
-            if state == KeyState::Approved && key.chain == 0 {
-                key.chain = next_chain;
-            }
-        } else if state == KeyState::Approved && key.state == KeyState::Approved {
-            key.state = KeyState::Revoked;
-            key.decided_ms = Some(now_ms);
-        } else {
-            continue;
+    let (wanted, others): (Vec<RoomKey>, Vec<RoomKey>) = keys.into_iter().partition(|k| k.kid == *kid);
+    // First the one that goes: at no moment has a room two approved keys.
+    let replaced = |k: &RoomKey| state == KeyState::Approved && k.state == KeyState::Approved;
+    for mut key in others.into_iter().filter(replaced) {
+        key.state = KeyState::Revoked;
+        key.decided_ms = Some(now_ms);
+        store.put_key(&key)?;
+    }
+    for mut key in wanted {
+        key.state = state;
+        key.decided_ms = Some(now_ms);
+        if state == KeyState::Approved && (key.chain == 0 || store.forks(at, key.chain)? > 0) {
+            key.chain = next_chain;
         }
         store.put_key(&key)?;
     }

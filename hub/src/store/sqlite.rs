@@ -3,6 +3,8 @@
 //! [`schema`] has the tables, [`read`] the questions, [`write`] the changes; here a file is opened and its errors
 //! are put into words.
 
+use std::fs::OpenOptions;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -31,7 +33,19 @@ impl SqliteStore {
     /// # Errors
     /// [`StoreError`].
     pub fn open(file: &Path) -> Result<Self, StoreError> {
-        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        // Made by us when it is not there, so that it is its owner's alone; its log inherits that.
+        let made = OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .mode(0o600)
+            .open(file);
+        made.map_err(|e| StoreError {
+            file: file.display().to_string(),
+            kind: StoreTrouble::Unusable,
+            detail: e.to_string(),
+        })?;
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let mut store = Self::with_flags(file, flags)?;
         store.migrate()?;
         Ok(store)
@@ -50,7 +64,10 @@ impl SqliteStore {
 
     fn with_flags(file: &Path, flags: OpenFlags) -> Result<Self, StoreError> {
         let connection = Connection::open_with_flags(file, flags).map_err(|e| error(file, &e))?;
-        let store = Self { connection, file: file.to_owned() };
+        let store = Self {
+            connection,
+            file: file.to_owned(),
+        };
         store.prepare().map_err(|e| error(file, &e))?;
         Ok(store)
     }
@@ -61,7 +78,8 @@ impl SqliteStore {
         self.connection.pragma_update(None, "synchronous", "FULL")?;
         self.connection.pragma_update(None, "foreign_keys", true)?;
         // A log of 16 MiB is cut back, so that a day of many reports does not leave a large file for ever.
-        self.connection.pragma_update(None, "journal_size_limit", 16 * 1024 * 1024)?;
+        self.connection
+            .pragma_update(None, "journal_size_limit", 16 * 1024 * 1024)?;
         self.connection.set_prepared_statement_cache_capacity(64);
         Ok(())
     }
@@ -87,10 +105,17 @@ fn error(file: &Path, e: &rusqlite::Error) -> StoreError {
         Some(ErrorCode::DiskFull) => StoreTrouble::Full,
         Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => StoreTrouble::Locked,
         Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => StoreTrouble::Corrupt,
-        Some(ErrorCode::CannotOpen | ErrorCode::ReadOnly | ErrorCode::PermissionDenied | ErrorCode::SystemIoFailure) => {
-            StoreTrouble::Unusable
-        }
+        Some(
+            ErrorCode::CannotOpen
+            | ErrorCode::ReadOnly
+            | ErrorCode::PermissionDenied
+            | ErrorCode::SystemIoFailure,
+        ) => StoreTrouble::Unusable,
         _ => StoreTrouble::Other,
     };
-    StoreError { file: file.display().to_string(), kind, detail: e.to_string() }
+    StoreError {
+        file: file.display().to_string(),
+        kind,
+        detail: e.to_string(),
+    }
 }

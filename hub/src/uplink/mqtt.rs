@@ -47,7 +47,12 @@ const LONGEST_REST_MS: u64 = 10_000;
 const GOOD_BYE: Duration = Duration::from_secs(2);
 
 /// What rooms publish for the hub.
-const WANTED: [RoomTopic; 4] = [RoomTopic::Report, RoomTopic::Event, RoomTopic::Enrol, RoomTopic::State];
+const WANTED: [RoomTopic; 4] = [
+    RoomTopic::Report,
+    RoomTopic::Event,
+    RoomTopic::Enrol,
+    RoomTopic::State,
+];
 
 /// One organisation's connection.
 pub struct Uplink {
@@ -76,7 +81,9 @@ impl Uplink {
         loop {
             let session = u64::try_from((self.clock)()).unwrap_or(0);
             let line = Line::new(&self, session);
-            let Some(why) = line.hold(&letters, &mut outgoing, &mut stopped).await else { return };
+            let Some(why) = line.hold(&letters, &mut outgoing, &mut stopped).await else {
+                return;
+            };
             self.note(false);
             if line.stood.get() {
                 (rest_ms, told) = (REST_MS, false);
@@ -104,7 +111,9 @@ impl Uplink {
         let mut options = match &self.reach {
             Reach::Socket(path) => {
                 let mut options = MqttOptions::new(id, path.to_string_lossy(), 0);
-                options.set_transport(Transport::Unix).set_credentials(HUB_USER, "");
+                options
+                    .set_transport(Transport::Unix)
+                    .set_credentials(HUB_USER, "");
                 options
             }
             Reach::Plain { host, port } => {
@@ -114,15 +123,28 @@ impl Uplink {
             }
             Reach::Tls { host, port, config } => {
                 let mut options = MqttOptions::new(id, bracketed(host), *port);
-                options.set_transport(Transport::tls_with_config(TlsConfiguration::Rustls(config.clone())));
+                options.set_transport(Transport::tls_with_config(TlsConfiguration::Rustls(
+                    config.clone(),
+                )));
                 options
             }
         };
-        options.set_keep_alive(KEEP_ALIVE).set_connection_timeout(CONNECT_S).set_clean_start(true);
-        options.set_outgoing_inflight_upper_limit(IN_FLIGHT).set_receive_maximum(Some(IN_FLIGHT));
+        options
+            .set_keep_alive(KEEP_ALIVE)
+            .set_connection_timeout(CONNECT_S)
+            .set_clean_start(true);
+        options
+            .set_outgoing_inflight_upper_limit(IN_FLIGHT)
+            .set_receive_maximum(Some(IN_FLIGHT));
         options.set_max_packet_size(u32::try_from(MAX_PACKET).ok());
         let will = self.presence(PresenceState::Lost, session);
-        options.set_last_will(LastWill::new(self.topic(HubTopic::State), will, QoS::AtLeastOnce, true, None));
+        options.set_last_will(LastWill::new(
+            self.topic(HubTopic::State),
+            will,
+            QoS::AtLeastOnce,
+            true,
+            None,
+        ));
         options
     }
 
@@ -159,7 +181,14 @@ impl<'a> Line<'a> {
     fn new(up: &'a Uplink, session: u64) -> Self {
         let (client, eventloop) = AsyncClient::new(up.options(session), REQUESTS);
         let (eventloop, handed) = (RefCell::new(Some(eventloop)), RefCell::default());
-        Self { up, session, client, eventloop, stood: Cell::new(false), handed }
+        Self {
+            up,
+            session,
+            client,
+            eventloop,
+            stood: Cell::new(false),
+            handed,
+        }
     }
 
     /// Holds the line until it is lost (and says why), or until the hub stops.
@@ -188,11 +217,16 @@ impl<'a> Line<'a> {
         open: &watch::Sender<bool>,
     ) -> Option<String> {
         let mut numbered: HashMap<u16, String> = HashMap::new();
+        let own_state = self.up.topic(HubTopic::State);
         loop {
             match eventloop.poll().await {
                 Ok(Event::Incoming(Packet::ConnAck(_))) => self.hello(),
                 Ok(Event::Incoming(Packet::SubAck(ack))) => {
-                    if let Some(refused) = ack.return_codes.iter().find(|code| !matches!(code, SubscribeReasonCode::Success(_))) {
+                    if let Some(refused) = ack
+                        .return_codes
+                        .iter()
+                        .find(|code| !matches!(code, SubscribeReasonCode::Success(_)))
+                    {
                         return Some(format!("the broker refuses the subscription: {refused:?}"));
                     }
                     tracing::info!(org = %self.up.org, "connected to the broker");
@@ -200,6 +234,8 @@ impl<'a> Line<'a> {
                     self.up.note(true);
                     let _ = open.send(true);
                 }
+                // The filter for the rooms' states also fits our own.
+                Ok(Event::Incoming(Packet::Publish(publish))) if publish.topic == own_state => {}
                 Ok(Event::Incoming(Packet::Publish(publish))) => {
                     let letter = Letter {
                         topic: String::from_utf8_lossy(&publish.topic).into_owned(),
@@ -216,7 +252,10 @@ impl<'a> Line<'a> {
                 }
                 Ok(Event::Incoming(Packet::PubAck(ack))) => {
                     let topic = numbered.remove(&ack.pkid).unwrap_or_default();
-                    if !matches!(ack.reason, PubAckReason::Success | PubAckReason::NoMatchingSubscribers) {
+                    if !matches!(
+                        ack.reason,
+                        PubAckReason::Success | PubAckReason::NoMatchingSubscribers
+                    ) {
                         tracing::error!(topic, reason = ?ack.reason, "the broker refuses what the hub publishes");
                     }
                 }
@@ -233,7 +272,10 @@ impl<'a> Line<'a> {
             tracing::error!(error = %e, "the subscription cannot be sent");
         }
         self.retain(HubTopic::Key, self.up.jwk.clone());
-        self.retain(HubTopic::State, self.up.presence(PresenceState::Online, self.session));
+        self.retain(
+            HubTopic::State,
+            self.up.presence(PresenceState::Online, self.session),
+        );
     }
 
     fn retain(&self, kind: HubTopic, payload: String) {
@@ -252,7 +294,12 @@ impl<'a> Line<'a> {
         }
         while let Some(Publish { topic, payload, .. }) = outgoing.recv().await {
             self.handed.borrow_mut().push_back(topic.clone());
-            if self.client.publish(topic, QoS::AtLeastOnce, false, payload).await.is_err() {
+            if self
+                .client
+                .publish(topic, QoS::AtLeastOnce, false, payload)
+                .await
+                .is_err()
+            {
                 return;
             }
         }
@@ -262,10 +309,16 @@ impl<'a> Line<'a> {
         if !self.stood.get() {
             return;
         }
-        self.retain(HubTopic::State, self.up.presence(PresenceState::Disconnected, self.session));
+        self.retain(
+            HubTopic::State,
+            self.up.presence(PresenceState::Disconnected, self.session),
+        );
         let _ = self.client.try_disconnect();
         let left = async {
-            while !matches!(eventloop.poll().await, Err(_) | Ok(Event::Outgoing(Outgoing::Disconnect))) {}
+            while !matches!(
+                eventloop.poll().await,
+                Err(_) | Ok(Event::Outgoing(Outgoing::Disconnect))
+            ) {}
         };
         if timeout(GOOD_BYE, left).await.is_err() {
             tracing::warn!(org = %self.up.org, "the broker does not take the good-bye; its will says it");
@@ -275,13 +328,19 @@ impl<'a> Line<'a> {
 
 /// An IPv6 address as it is written before a port.
 fn bracketed(host: &str) -> String {
-    if host.contains(':') { format!("[{host}]") } else { host.to_owned() }
+    if host.contains(':') {
+        format!("[{host}]")
+    } else {
+        host.to_owned()
+    }
 }
 
 /// Between half and all of `ms`, so that many do not come back at once.
 fn jittered(ms: u64) -> u64 {
     let mut byte = 0_u8;
     // Without chance it is simply the longest.
-    let chance = SystemRandom::new().fill(std::slice::from_mut(&mut byte)).map_or(255, |()| u64::from(byte));
+    let chance = SystemRandom::new()
+        .fill(std::slice::from_mut(&mut byte))
+        .map_or(255, |()| u64::from(byte));
     ms / 2 + ms * chance / 510
 }

@@ -17,10 +17,13 @@ use crate::say::{Trouble, both};
 pub fn client(files: &Certificates) -> Result<Arc<ClientConfig>, Trouble> {
     let mut roots = RootCertStore::empty();
     for ca in certificates("ca_file", &files.ca)? {
-        roots.add(ca).map_err(|e| wrong("ca_file", &files.ca, &e.to_string()))?;
+        roots
+            .add(ca)
+            .map_err(|e| wrong("ca_file", &files.ca, &e.to_string()))?;
     }
     let chain = certificates("cert_file", &files.cert)?;
-    let key = PrivateKeyDer::from_pem_file(&files.key).map_err(|e| wrong("key_file", &files.key, &e.to_string()))?;
+    let key = PrivateKeyDer::from_pem_file(&files.key)
+        .map_err(|e| wrong("key_file", &files.key, &e.to_string()))?;
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let config = ClientConfig::builder_with_provider(provider)
         .with_protocol_versions(&[&rustls::version::TLS13])
@@ -57,11 +60,21 @@ mod tests {
     fn what_is_no_certificate_is_named() {
         let dir = tempfile::tempdir().unwrap();
         let file = dir.path().join("x.pem");
-        let files = Certificates { ca: file.clone(), cert: file.clone(), key: file.clone() };
+        let files = Certificates {
+            ca: file.clone(),
+            cert: file.clone(),
+            key: file.clone(),
+        };
         let absent = client(&files).unwrap_err();
         assert_eq!(absent.exit, Exit::Config);
         assert!(absent.said.en.contains("ca_file"), "{absent}");
         std::fs::write(&file, "rubbish").unwrap();
-        assert!(client(&files).unwrap_err().said.en.contains("no certificate in it"));
+        assert!(
+            client(&files)
+                .unwrap_err()
+                .said
+                .en
+                .contains("no certificate in it")
+        );
     }
 }

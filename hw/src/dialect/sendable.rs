@@ -29,6 +29,7 @@ fn text(bytes: &[u8]) -> String {
         .unwrap()
         .escape_default()
         .to_string()
+        .replace("\\\"", "\"")
 }
 
 /// A packet with the digits of its positions as letters: `p` pan, `t` tilt, `z` zoom.

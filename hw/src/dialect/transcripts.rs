@@ -111,6 +111,7 @@ impl Transcript {
     /// Replays it; received bytes come in pieces of `piece`.
     fn replay<C: Conversation>(&self, begin: Instant, mut talk: C, piece: usize) -> C::Reading {
         let mut now = begin;
+        let mut answering = false;
         for (at, step) in self.steps.iter().enumerate() {
             let shown = || format!("step {at}, {step:?}");
             match step {
@@ -125,8 +126,11 @@ impl Transcript {
                     );
                 }
                 Step::Received(bytes) => {
-                    now += ANSWER;
-                    pass(&mut talk, now, &shown());
+                    // What stands together comes at once.
+                    if !answering {
+                        now += ANSWER;
+                        pass(&mut talk, now, &shown());
+                    }
                     for piece in bytes.chunks(piece) {
                         talk.receive(now, piece);
                     }
@@ -137,6 +141,7 @@ impl Transcript {
                 }
                 Step::Ends(why) => talk.interrupted(now, why.clone()),
             }
+            answering = matches!(step, Step::Received(_));
         }
         if !talk.finished() {
             let more = next_sent(&mut talk, &mut now, begin + DEADLINE);

@@ -2,7 +2,7 @@
 //!
 //! The kernel's own word (`adjtimex`) is refused inside the agent's sandbox, so the time daemons are asked:
 //! systemd-timesyncd leaves a file when it has set the clock, chronyd answers a question. Other daemons leave
-//! no word that this program could read, and with them the clock counts as not synchronised.
+//! no word that this program could read: then nothing is known, which is not the same as not synchronised.
 
 use std::path::Path;
 
@@ -20,12 +20,13 @@ const LOST_BATTERY_S: i64 = 1_577_836_800;
 /// * [`ProbeError::Garbled`]: chronyd's answer, or the battery-backed clock's time, cannot be read.
 pub fn clock(roots: &Roots) -> Answer<ClockReading> {
     let rtc = battery_backed(&roots.sys)?;
-    let synchronised = if roots.run.join("systemd/timesync/synchronized").exists() {
-        true
+    let timesyncd = roots.run.join("systemd/timesync");
+    let synchronised = if timesyncd.join("synchronized").exists() {
+        Some(true)
     } else if roots.run.join("chrony").is_dir() {
-        chrony::synchronised(roots.chrony)?
+        Some(chrony::synchronised(roots.chrony)?)
     } else {
-        false
+        timesyncd.is_dir().then_some(false)
     };
     Ok(ClockReading { synchronised, rtc })
 }
@@ -79,7 +80,7 @@ mod tests {
         assert_eq!(
             tree.clock(),
             Ok(ClockReading {
-                synchronised: true,
+                synchronised: Some(true),
                 rtc: false
             })
         );
@@ -87,7 +88,7 @@ mod tests {
         assert_eq!(
             tree.clock(),
             Ok(ClockReading {
-                synchronised: false,
+                synchronised: Some(false),
                 rtc: false
             })
         );

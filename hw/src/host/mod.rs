@@ -102,7 +102,7 @@ mod tests {
     }
 
     #[test]
-    fn an_empty_box_has_no_figures_and_an_unsynchronised_clock() {
+    fn an_empty_box_has_no_figures_and_no_word_of_its_clock() {
         let dir = tempfile::tempdir().unwrap();
         let root = || dir.path().to_owned();
         let roots = Roots {
@@ -117,7 +117,11 @@ mod tests {
         assert_eq!(reading.memory, Err(ProbeError::NotPresent));
         assert_eq!(reading.load_per_cpu, Err(ProbeError::NotPresent));
         assert_eq!(reading.temperature, Err(ProbeError::NotPresent));
-        assert!(reading.clock.is_ok_and(|clock| !clock.synchronised && !clock.rtc));
+        assert!(
+            reading
+                .clock
+                .is_ok_and(|clock| clock.synchronised.is_none() && !clock.rtc)
+        );
     }
 
     #[test]

@@ -4,7 +4,7 @@
 //! Everything here ends at the edge's deadline: connecting, reading, and writing to a device that has
 //! stopped reading. Nothing is retried here: a dialect that wants to ask again does so itself.
 
-mod converse;
+mod drive;
 mod open;
 
 use std::io;
@@ -15,7 +15,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadHalf, Wr
 use tokio::net::UdpSocket;
 use tokio::sync::watch;
 
-pub use converse::converse;
+pub use drive::converse;
 pub use open::{connect_time, tcp, udp};
 
 /// Where a probe has to end: when, after how many bytes, or when somebody says stop.

@@ -113,7 +113,7 @@ async fn within<T>(edge: &Edge, step: impl Future<Output = io::Result<T>>) -> An
     };
     tokio::select! {
         biased;
-        () = super::converse::stopped(edge.cancel.clone()) => Err(ProbeError::Cancelled),
+        () = super::drive::stopped(edge.cancel.clone()) => Err(ProbeError::Cancelled),
         result = step => result.map_err(|error| {
             tracing::debug!(%error, "the device could not be reached");
             waited()

@@ -20,8 +20,8 @@ pub struct HostReading {
 /// Where the clock's time comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ClockReading {
-    /// Set from the network at least once since boot.
-    pub synchronised: bool,
+    /// Set from the network at least once since boot; `None` where no time daemon leaves word of it.
+    pub synchronised: Option<bool>,
     /// A battery-backed clock is present.
     pub rtc: bool,
 }

@@ -5,6 +5,8 @@
 
 #![allow(dead_code, reason = "each test program uses its part of the rig")]
 
+pub(crate) mod pulse;
+
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -17,7 +19,7 @@ use gstreamer::prelude::*;
 use tokio::sync::watch;
 
 /// The real child, with a registry of its own so that tests do not scan the plug-ins again and again.
-pub fn program(env: &[(&str, &Path)]) -> Program {
+pub(crate) fn program(env: &[(&str, &Path)]) -> Program {
     let registry = Path::new(env!("CARGO_TARGET_TMPDIR")).join("gstreamer-registry.bin");
     let env = env.iter().copied().chain([("GST_REGISTRY", registry.as_path())]);
     Program {
@@ -38,7 +40,7 @@ fn clock() -> Instant {
 }
 
 /// An edge far away: a test that reaches it has failed.
-pub fn edge() -> (Edge, watch::Sender<bool>) {
+pub(crate) fn edge() -> (Edge, watch::Sender<bool>) {
     let (stop, cancel) = watch::channel(false);
     (
         Edge {
@@ -52,7 +54,7 @@ pub fn edge() -> (Edge, watch::Sender<bool>) {
 }
 
 /// Measures with the real child.
-pub async fn measure(source: SoundInput, channel: u16, duration_ms: u64) -> Answer<SoundReading> {
+pub(crate) async fn measure(source: SoundInput, channel: u16, duration_ms: u64) -> Answer<SoundReading> {
     let (edge, _stop) = edge();
     measure_sound(
         &program(&[]),
@@ -67,25 +69,25 @@ pub async fn measure(source: SoundInput, channel: u16, duration_ms: u64) -> Answ
 }
 
 /// As [`measure`], for a file from its start to its end.
-pub async fn measure_file(path: &Path, channel: u16) -> Answer<SoundReading> {
+pub(crate) async fn measure_file(path: &Path, channel: u16) -> Answer<SoundReading> {
     measure(SoundInput::File(path.to_owned()), channel, 60_000).await
 }
 
 /// A sound file to make.
-pub struct Tone<'a> {
+pub(crate) struct Tone<'a> {
     /// `audiotestsrc` wave: `sine`, `silence`, `white-noise`, `square`, …
-    pub wave: &'a str,
+    pub(crate) wave: &'a str,
     /// Peak, 1.0 = full scale.
-    pub volume: f64,
-    pub hertz: f64,
-    pub rate: i32,
-    pub channels: i32,
+    pub(crate) volume: f64,
+    pub(crate) hertz: f64,
+    pub(crate) rate: i32,
+    pub(crate) channels: i32,
     /// Raw format before the encoder.
-    pub format: &'a str,
+    pub(crate) format: &'a str,
     /// Encoder and muxer elements.
-    pub encoder: &'a [&'a str],
+    pub(crate) encoder: &'a [&'a str],
     /// Length, in blocks of a tenth of a second.
-    pub tenths: i32,
+    pub(crate) tenths: i32,
 }
 
 impl Default for Tone<'_> {
@@ -105,7 +107,7 @@ impl Default for Tone<'_> {
 
 impl Tone<'_> {
     /// Writes the file.
-    pub fn write(&self, path: &Path) -> PathBuf {
+    pub(crate) fn write(&self, path: &Path) -> PathBuf {
         gst::init().unwrap();
         let make = |name: &str| gst::ElementFactory::make(name).build().unwrap();
         let source = make("audiotestsrc");
@@ -134,7 +136,7 @@ impl Tone<'_> {
 }
 
 /// What GStreamer's `level` element says of a WAV file: root mean square and peak of each channel, dBFS.
-pub fn level(path: &Path, length: gst::ClockTime) -> Vec<(f64, f64)> {
+pub(crate) fn level(path: &Path, length: gst::ClockTime) -> Vec<(f64, f64)> {
     gst::init().unwrap();
     let make = |name: &str| gst::ElementFactory::make(name).build().unwrap();
     let (source, level) = (make("filesrc"), make("level"));
@@ -168,6 +170,23 @@ pub fn level(path: &Path, length: gst::ClockTime) -> Vec<(f64, f64)> {
     levels
 }
 
+/// A 16-bit WAV file at 48 kHz, written by hand.
+pub(crate) fn write_wav(path: &Path, channels: u16, samples: impl Iterator<Item = i16>) {
+    let data: Vec<u8> = samples.flat_map(i16::to_le_bytes).collect();
+    let mut file = Vec::new();
+    file.extend(b"RIFF");
+    file.extend((36 + data.len() as u32).to_le_bytes());
+    file.extend(b"WAVEfmt \x10\0\0\0\x01\0");
+    file.extend(channels.to_le_bytes());
+    file.extend(48_000u32.to_le_bytes());
+    file.extend((48_000 * 2 * u32::from(channels)).to_le_bytes());
+    file.extend((2 * channels).to_le_bytes());
+    file.extend(b"\x10\0data");
+    file.extend((data.len() as u32).to_le_bytes());
+    file.extend(data);
+    std::fs::write(path, file).unwrap();
+}
+
 fn play(pipeline: &gst::Pipeline, mut message: impl FnMut(&gst::StructureRef)) {
     pipeline.set_state(gst::State::Playing).unwrap();
     for next in pipeline
@@ -186,7 +205,7 @@ fn play(pipeline: &gst::Pipeline, mut message: impl FnMut(&gst::StructureRef)) {
 }
 
 /// Fails unless the level is there and within `tolerance` dB.
-pub fn near(level: Option<f64>, wanted: f64, tolerance: f64) {
+pub(crate) fn near(level: Option<f64>, wanted: f64, tolerance: f64) {
     let level = level.unwrap_or(f64::NEG_INFINITY);
     assert!(
         (level - wanted).abs() <= tolerance,

@@ -116,7 +116,8 @@ pub fn clean(text: &str) -> String {
     shown
 }
 
-fn harmless(c: char) -> char {
+/// What stands for a character that could turn a line around, hide in it or break it.
+pub(crate) fn harmless(c: char) -> char {
     match c {
         '\t' | '\n' | '\r' | '\u{0B}' | '\u{0C}' | '\u{85}' | '\u{2028}' | '\u{2029}' => ' ',
         // Bidirectional marks, embeddings, overrides and isolates; zero-width characters; tags.

@@ -22,6 +22,7 @@ mod reason;
 mod template;
 
 pub use contacts::Contacts;
+pub(crate) use figure::harmless;
 pub use figure::{LONGEST_FOREIGN_TEXT, ZONE, amount, clean, clock_time, date, duration, moment, number};
 pub use reason::{line_fault, refusal};
 

@@ -183,3 +183,46 @@ fn print(text: &str) -> Result<(), Failure> {
         .and_then(|()| out.flush())
         .map_err(|why| Failure(INTERNAL, format!("cannot write to standard output: {why}")))
 }
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_arguments_are_consistent_and_the_contract_s_form_is_taken() {
+        Arguments::command().debug_assert();
+        let words = ["bridgepoint-sim", "room", "F.toml", "--control", "127.0.0.1:4000"];
+        let Ok(Arguments {
+            act:
+                Act::Room {
+                    file,
+                    control,
+                    dir,
+                    with_parent,
+                },
+        }) = Arguments::try_parse_from(words)
+        else {
+            panic!("refused");
+        };
+        assert_eq!(
+            (file, control),
+            (PathBuf::from("F.toml"), "127.0.0.1:4000".parse().unwrap())
+        );
+        assert!(dir.is_none() && !with_parent);
+    }
+
+    #[test]
+    fn the_list_of_faults_has_every_kind_of_device() {
+        let list = faults();
+        for line in [
+            "codec\n  silent ",
+            "camera.ID\n  silent ",
+            "mic.ID\n  dead ",
+            "ups\n  on-battery ",
+        ] {
+            assert!(list.contains(line), "{line:?} is not in\n{list}");
+        }
+    }
+}

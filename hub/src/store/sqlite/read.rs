@@ -24,27 +24,44 @@ pub(super) fn room_id(c: &Connection, at: &RoomAddress) -> Result<Option<i64>> {
 }
 
 pub(super) fn rooms(c: &Connection) -> Result<Vec<RoomAddress>> {
-    c.prepare_cached("SELECT org, room FROM room ORDER BY org, room")?.query_map([], |row| address(row, 0))?.collect()
+    c.prepare_cached("SELECT org, room FROM room ORDER BY org, room")?
+        .query_map([], |row| address(row, 0))?
+        .collect()
 }
 
-pub(super) fn keys(c: &Connection, room: Option<i64>) -> Result<Vec<RoomKey>> {
-    c.prepare_cached(
-        "SELECT org, room, kid, x, state, chain, name, area, contacts, enrolment, first_ms, last_ms, decided_ms
-         FROM room_key JOIN room ON room.id = room_id WHERE ?1 IS NULL OR room_id = ?1 ORDER BY room_id, first_ms, kid",
-    )?
+const KEY_COLUMNS: &str = "SELECT org, room, kid, x, state, chain, name, area, contacts, enrolment, first_ms, last_ms, \
+                           decided_ms FROM room_key JOIN room ON room.id = room_id";
+
+pub(super) fn keys(c: &Connection) -> Result<Vec<RoomKey>> {
+    c.prepare_cached(&format!("{KEY_COLUMNS} ORDER BY room_id, first_ms, kid"))?
+        .query_map([], key)?
+        .collect()
+}
+
+fn keys_of(c: &Connection, room: i64) -> Result<Vec<RoomKey>> {
+    c.prepare_cached(&format!(
+        "{KEY_COLUMNS} WHERE room_id = ?1 ORDER BY first_ms, kid"
+    ))?
     .query_map([room], key)?
     .collect()
 }
 
 fn key(row: &Row<'_>) -> Result<RoomKey> {
-    let jwk = Jwk { kty: "OKP".into(), crv: "Ed25519".into(), x: row.get(3)? };
+    let jwk = Jwk {
+        kty: "OKP".into(),
+        crv: "Ed25519".into(),
+        x: row.get(3)?,
+    };
     let state: String = row.get(4)?;
     let contacts: String = row.get(8)?;
     Ok(RoomKey {
         at: address(row, 0)?,
         kid: Kid::new(row.get::<_, String>(2)?),
         key: VerifyingKey::from_jwk(&jwk).map_err(|e| damaged(3, e.to_string()))?,
-        state: KeyState::ALL.into_iter().find(|s| s.word() == state).ok_or_else(|| damaged(4, state))?,
+        state: KeyState::ALL
+            .into_iter()
+            .find(|s| s.word() == state)
+            .ok_or_else(|| damaged(4, state))?,
         chain: row.get(5)?,
         name: row.get(6)?,
         area: row.get(7)?,
@@ -58,7 +75,9 @@ fn key(row: &Row<'_>) -> Result<RoomKey> {
 
 pub(super) fn neighbours(c: &Connection, at: &RoomAddress, chain: u32, seq: u64) -> Result<Neighbours> {
     let mut around = Neighbours::default();
-    let Some(room) = room_id(c, at)? else { return Ok(around) };
+    let Some(room) = room_id(c, at)? else {
+        return Ok(around);
+    };
     let seq = signed(seq);
     let mut statement = c.prepare_cached(
         "SELECT seq - ?3, hash, prev FROM entry WHERE room_id = ?1 AND chain = ?2 AND seq BETWEEN ?3 - 1 AND ?3 + 1",
@@ -83,7 +102,12 @@ pub(super) fn received_ms(c: &Connection, at: &RoomAddress, chain: u32, seq: u64
 }
 
 /// The numbers that are missing and not declared missing, at most `limit` ranges.
-pub(super) fn missing(c: &Connection, room: i64, chain: u32, limit: usize) -> Result<Vec<RangeInclusive<u64>>> {
+pub(super) fn missing(
+    c: &Connection,
+    room: i64,
+    chain: u32,
+    limit: usize,
+) -> Result<Vec<RangeInclusive<u64>>> {
     let declared = declared(c, room, chain)?;
     let mut statement = c.prepare_cached(
         "SELECT before + 1, seq - 1 FROM
@@ -136,27 +160,36 @@ fn undeclared(mut from: u64, to: u64, declared: &[(u64, u64)], open: &mut Vec<Ra
 
 pub(super) fn kept(c: &Connection, at: &RoomAddress) -> Result<Option<Kept>> {
     let found = c
-        .prepare_cached("SELECT id, verdict, verdict_ms, last_entry_ms FROM room WHERE org = ?1 AND room = ?2")?
+        .prepare_cached(
+            "SELECT id, verdict, verdict_ms, last_entry_ms FROM room WHERE org = ?1 AND room = ?2",
+        )?
         .query_row([at.org.as_str(), at.room.as_str()], |row| {
             Ok((row.get::<_, i64>(0)?, row.get(1)?, row.get(2)?, row.get(3)?))
         })
         .optional()?;
-    let Some((room, verdict, verdict_ms, last_entry_ms)) = found else { return Ok(None) };
-    let keys = keys(c, Some(room))?;
+    let Some((room, verdict, verdict_ms, last_entry_ms)) = found else {
+        return Ok(None);
+    };
+    let keys = keys_of(c, room)?;
     // The board shows the chain of the key that is trusted; of a room whose key was revoked, the newest one.
     let approved = keys.iter().find(|k| k.state == KeyState::Approved);
     let chain = approved.map_or_else(|| keys.iter().map(|k| k.chain).max().unwrap_or(0), |k| k.chain);
     let full = runs(c, room, chain, "scope IS NULL ORDER BY run.seq DESC LIMIT 1", 0)?.pop();
     let after = full.as_ref().map_or(0, |run| run.seq);
-    let mut scoped =
-        runs(c, room, chain, &format!("scope IS NOT NULL AND run.seq > ?3 ORDER BY run.seq DESC LIMIT {MAX_SCOPED}"), after)?;
+    let mut scoped = runs(
+        c,
+        room,
+        chain,
+        &format!("scope IS NOT NULL AND run.seq > ?3 ORDER BY run.seq DESC LIMIT {MAX_SCOPED}"),
+        after,
+    )?;
     scoped.reverse();
     Ok(Some(Kept {
         at: at.clone(),
         keys,
         presence: presence(c, room)?,
         chain: chain_row(c, room, chain)?,
-        forks: c.prepare_cached("SELECT COUNT(*) FROM fork WHERE room_id = ?1")?.query_row([room], |row| row.get(0))?,
+        forks: forks(c, room, chain)?,
         refused: refused(c, room)?,
         full,
         scoped,
@@ -173,7 +206,11 @@ fn runs(c: &Connection, room: i64, chain: u32, which: &str, after: u64) -> Resul
          WHERE run.room_id = ?1 AND run.chain = ?2 AND ?3 >= 0 AND {which}"
     ))?
     .query_map(params![room, chain, signed(after)], |row| {
-        Ok(Run { seq: row.get(0)?, received_ms: row.get(1)?, report: report(row, 2)? })
+        Ok(Run {
+            seq: row.get(0)?,
+            received_ms: row.get(1)?,
+            report: report(row, 2)?,
+        })
     })?
     .collect()
 }
@@ -181,46 +218,73 @@ fn runs(c: &Connection, room: i64, chain: u32, which: &str, after: u64) -> Resul
 /// The claims of a stored report. Its signature was verified before it was stored.
 fn report(row: &Row<'_>, column: usize) -> Result<Report> {
     let jws: String = row.get(column)?;
-    peek(jws.as_bytes()).and_then(|opened| opened.claims()).map_err(|e| damaged(column, e.to_string()))
+    peek(jws.as_bytes())
+        .and_then(|opened| opened.claims())
+        .map_err(|e| damaged(column, e.to_string()))
 }
 
 pub(super) fn chain_row(c: &Connection, room: i64, chain: u32) -> Result<Option<ChainRow>> {
     c.prepare_cached("SELECT first, last, held, missing FROM chain WHERE room_id = ?1 AND chain = ?2")?
         .query_row(params![room, chain], |row| {
-            Ok(ChainRow { chain, first: row.get(0)?, last: row.get(1)?, held: row.get(2)?, missing: row.get(3)? })
-        })
-        .optional()
-}
-
-pub(super) fn presence(c: &Connection, room: i64) -> Result<Option<PresenceRow>> {
-    c.prepare_cached("SELECT state, ts_ms, session, agent, since_ms, heard_ms FROM presence WHERE room_id = ?1")?
-        .query_row([room], |row| {
-            let word: String = row.get(0)?;
-            let state: PresenceState =
-                serde_json::from_value(serde_json::Value::String(word)).map_err(|e| damaged(0, e.to_string()))?;
-            Ok(PresenceRow {
-                state,
-                ts_ms: row.get(1)?,
-                session: row.get(2)?,
-                agent: row.get(3)?,
-                since_ms: row.get(4)?,
-                heard_ms: row.get(5)?,
+            Ok(ChainRow {
+                chain,
+                first: row.get(0)?,
+                last: row.get(1)?,
+                held: row.get(2)?,
+                missing: row.get(3)?,
             })
         })
         .optional()
 }
 
+pub(super) fn presence(c: &Connection, room: i64) -> Result<Option<PresenceRow>> {
+    c.prepare_cached(
+        "SELECT state, ts_ms, session, agent, since_ms, heard_ms FROM presence WHERE room_id = ?1",
+    )?
+    .query_row([room], |row| {
+        let word: String = row.get(0)?;
+        let state: PresenceState =
+            serde_json::from_value(serde_json::Value::String(word)).map_err(|e| damaged(0, e.to_string()))?;
+        Ok(PresenceRow {
+            state,
+            ts_ms: row.get(1)?,
+            session: row.get(2)?,
+            agent: row.get(3)?,
+            since_ms: row.get(4)?,
+            heard_ms: row.get(5)?,
+        })
+    })
+    .optional()
+}
+
+pub(super) fn forks(c: &Connection, room: i64, chain: u32) -> Result<u32> {
+    c.prepare_cached("SELECT COUNT(*) FROM fork WHERE room_id = ?1 AND chain = ?2")?
+        .query_row(params![room, chain], |row| row.get(0))
+}
+
 pub(super) fn refused(c: &Connection, room: i64) -> Result<BTreeMap<String, Count>> {
     c.prepare_cached("SELECT why, n, last_ms FROM refused WHERE room_id = ?1")?
-        .query_map([room], |row| Ok((row.get(0)?, Count { n: row.get(1)?, last_ms: row.get(2)? })))?
+        .query_map([room], |row| {
+            Ok((
+                row.get(0)?,
+                Count {
+                    n: row.get(1)?,
+                    last_ms: row.get(2)?,
+                },
+            ))
+        })?
         .collect()
 }
 
 pub(super) fn history(c: &Connection, at: &RoomAddress, limit: usize) -> Result<Vec<PastRun>> {
-    let Some(room) = room_id(c, at)? else { return Ok(vec![]) };
+    let Some(room) = room_id(c, at)? else {
+        return Ok(vec![]);
+    };
     c.prepare_cached(
-        "SELECT chain, seq, run, started_ms, finished_ms, received_ms, verdict, claimed, scope, trigger, checkpoint, meeting
-         FROM run WHERE room_id = ?1 ORDER BY chain DESC, seq DESC LIMIT ?2",
+        "SELECT run.chain, run.seq, run, started_ms, finished_ms, run.received_ms, verdict, claimed, scope, trigger,
+             checkpoint, meeting, made_after_ms
+         FROM run JOIN entry ON entry.id = entry_id WHERE run.room_id = ?1
+         ORDER BY run.chain DESC, run.seq DESC LIMIT ?2",
     )?
     .query_map(params![room, limit], |row| {
         let (verdict, claimed): (String, String) = (row.get(6)?, row.get(7)?);
@@ -238,13 +302,21 @@ pub(super) fn history(c: &Connection, at: &RoomAddress, limit: usize) -> Result<
             trigger: row.get(9)?,
             checkpoint: row.get(10)?,
             meeting: row.get(11)?,
+            made_after_ms: row.get(12)?,
         })
     })?
     .collect()
 }
 
-pub(super) fn entries(c: &Connection, at: &RoomAddress, kinds: &[Kind], limit: usize) -> Result<Vec<HeldEntry>> {
-    let Some(room) = room_id(c, at)? else { return Ok(vec![]) };
+pub(super) fn entries(
+    c: &Connection,
+    at: &RoomAddress,
+    kinds: &[Kind],
+    limit: usize,
+) -> Result<Vec<HeldEntry>> {
+    let Some(room) = room_id(c, at)? else {
+        return Ok(vec![]);
+    };
     let list: Vec<&str> = kinds.iter().map(|k| k.typ()).collect();
     let list = serde_json::to_string(&list).map_err(|e| rusqlite::Error::ToSqlConversionFailure(e.into()))?;
     c.prepare_cached(
@@ -267,7 +339,10 @@ pub(super) fn entries(c: &Connection, at: &RoomAddress, kinds: &[Kind], limit: u
 
 fn address(row: &Row<'_>, column: usize) -> Result<RoomAddress> {
     let name = |column| Name::new(&row.get::<_, String>(column)?).map_err(|e| damaged(column, e.to_string()));
-    Ok(RoomAddress { org: name(column)?, room: name(column + 1)? })
+    Ok(RoomAddress {
+        org: name(column)?,
+        room: name(column + 1)?,
+    })
 }
 
 fn hash(row: &Row<'_>, column: usize) -> Result<EntryHash> {

@@ -6,8 +6,7 @@ use rusqlite::{Connection, TransactionBehavior};
 pub(super) const VERSION: usize = STEPS.len();
 
 /// One step a version; a step that was released is never edited.
-const STEPS: [&str; 1] = [
-    "
+const STEPS: [&str; 1] = ["
 CREATE TABLE room (
     id INTEGER PRIMARY KEY,
     org TEXT NOT NULL,
@@ -50,6 +49,7 @@ CREATE TABLE entry (
     kind TEXT NOT NULL,
     iat INTEGER NOT NULL,
     received_ms INTEGER NOT NULL,
+    made_after_ms INTEGER,
     jws TEXT NOT NULL,
     UNIQUE (room_id, chain, seq)
 ) STRICT;
@@ -122,8 +122,7 @@ CREATE TABLE refused (
     last_ms INTEGER NOT NULL,
     PRIMARY KEY (room_id, why)
 ) STRICT, WITHOUT ROWID;
-",
-];
+"];
 
 /// Brings the tables up to date; the inner error is a version that is newer than this program.
 pub(super) fn migrate(connection: &mut Connection) -> rusqlite::Result<Result<(), usize>> {

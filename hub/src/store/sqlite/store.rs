@@ -14,11 +14,16 @@ use crate::store::{Count, HeldEntry, Kept, PastRun, PresenceRow, Store, StoreErr
 
 impl Store for SqliteStore {
     fn begin(&mut self) -> Result<(), StoreError> {
-        self.connection.execute_batch("BEGIN IMMEDIATE").map_err(|e| self.error(&e))
+        self.connection
+            .execute_batch("BEGIN IMMEDIATE")
+            .map_err(|e| self.error(&e))
     }
 
     fn commit(&mut self) -> Result<(), StoreError> {
-        let done = self.connection.execute_batch("COMMIT").map_err(|e| self.error(&e));
+        let done = self
+            .connection
+            .execute_batch("COMMIT")
+            .map_err(|e| self.error(&e));
         if done.is_err() {
             self.rollback();
         }
@@ -33,11 +38,13 @@ impl Store for SqliteStore {
     }
 
     fn change_mark(&self) -> Result<i64, StoreError> {
-        self.connection.pragma_query_value(None, "data_version", |row| row.get(0)).map_err(|e| self.error(&e))
+        self.connection
+            .pragma_query_value(None, "data_version", |row| row.get(0))
+            .map_err(|e| self.error(&e))
     }
 
     fn keys(&self) -> Result<Vec<RoomKey>, StoreError> {
-        read::keys(&self.connection, None).map_err(|e| self.error(&e))
+        read::keys(&self.connection).map_err(|e| self.error(&e))
     }
 
     fn put_key(&mut self, key: &RoomKey) -> Result<(), StoreError> {
@@ -60,8 +67,21 @@ impl Store for SqliteStore {
         look().map_err(|e| self.error(&e))
     }
 
-    fn add_entry(&mut self, entry: &Entry, received_ms: i64) -> Result<(), StoreError> {
-        write::add_entry(&self.connection, entry, received_ms).map_err(|e| self.error(&e))
+    fn forks(&self, at: &RoomAddress, chain: u32) -> Result<u32, StoreError> {
+        let look = || match read::room_id(&self.connection, at)? {
+            Some(room) => read::forks(&self.connection, room, chain),
+            None => Ok(0),
+        };
+        look().map_err(|e| self.error(&e))
+    }
+
+    fn add_entry(
+        &mut self,
+        entry: &Entry,
+        received_ms: i64,
+        made_after_ms: Option<i64>,
+    ) -> Result<(), StoreError> {
+        write::add_entry(&self.connection, entry, received_ms, made_after_ms).map_err(|e| self.error(&e))
     }
 
     fn add_fork(&mut self, entry: &Entry, received_ms: i64) -> Result<(), StoreError> {
@@ -76,7 +96,12 @@ impl Store for SqliteStore {
         write::put_presence(&self.connection, at, presence).map_err(|e| self.error(&e))
     }
 
-    fn put_standing(&mut self, at: &RoomAddress, verdict: Option<&str>, since_ms: i64) -> Result<(), StoreError> {
+    fn put_standing(
+        &mut self,
+        at: &RoomAddress,
+        verdict: Option<&str>,
+        since_ms: i64,
+    ) -> Result<(), StoreError> {
         write::put_standing(&self.connection, at, verdict, since_ms).map_err(|e| self.error(&e))
     }
 
@@ -88,7 +113,12 @@ impl Store for SqliteStore {
         read::kept(&self.connection, at).map_err(|e| self.error(&e))
     }
 
-    fn missing(&self, at: &RoomAddress, chain: u32, limit: usize) -> Result<Vec<RangeInclusive<u64>>, StoreError> {
+    fn missing(
+        &self,
+        at: &RoomAddress,
+        chain: u32,
+        limit: usize,
+    ) -> Result<Vec<RangeInclusive<u64>>, StoreError> {
         let look = || match read::room_id(&self.connection, at)? {
             Some(room) => read::missing(&self.connection, room, chain, limit),
             None => Ok(vec![]),

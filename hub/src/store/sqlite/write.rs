@@ -18,13 +18,15 @@ fn room_id(c: &Connection, at: &RoomAddress) -> Result<i64> {
     if let Some(id) = read::room_id(c, at)? {
         return Ok(id);
     }
-    c.prepare_cached("INSERT INTO room (org, room) VALUES (?1, ?2)")?.execute([at.org.as_str(), at.room.as_str()])?;
+    c.prepare_cached("INSERT INTO room (org, room) VALUES (?1, ?2)")?
+        .execute([at.org.as_str(), at.room.as_str()])?;
     Ok(c.last_insert_rowid())
 }
 
 pub(super) fn put_key(c: &Connection, key: &RoomKey) -> Result<()> {
     let room = room_id(c, &key.at)?;
-    let contacts = serde_json::to_string(&key.contacts).map_err(|e| rusqlite::Error::ToSqlConversionFailure(e.into()))?;
+    let contacts = serde_json::to_string(&key.contacts)
+        .map_err(|e| rusqlite::Error::ToSqlConversionFailure(e.into()))?;
     c.prepare_cached(
         "INSERT INTO room_key (room_id, kid, x, state, chain, name, area, contacts, enrolment, first_ms, last_ms, decided_ms)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)
@@ -49,12 +51,17 @@ pub(super) fn put_key(c: &Connection, key: &RoomKey) -> Result<()> {
     Ok(())
 }
 
-pub(super) fn add_entry(c: &Connection, entry: &Entry, received_ms: i64) -> Result<()> {
+pub(super) fn add_entry(
+    c: &Connection,
+    entry: &Entry,
+    received_ms: i64,
+    made_after_ms: Option<i64>,
+) -> Result<()> {
     let room = room_id(c, &entry.at)?;
     let seq = signed(entry.link.seq);
     c.prepare_cached(
-        "INSERT INTO entry (room_id, chain, seq, hash, prev, kind, iat, received_ms, jws)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+        "INSERT INTO entry (room_id, chain, seq, hash, prev, kind, iat, received_ms, made_after_ms, jws)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
     )?
     .execute(params![
         room,
@@ -65,14 +72,17 @@ pub(super) fn add_entry(c: &Connection, entry: &Entry, received_ms: i64) -> Resu
         entry.body.kind().typ(),
         entry.iat,
         received_ms,
+        made_after_ms,
         entry.jws,
     ])?;
     let id = c.last_insert_rowid();
     match &entry.body {
         Body::Report(report) => add_run(c, id, room, entry.chain, report, received_ms)?,
         Body::Gap(gap) if gap.from <= gap.to => {
-            c.prepare_cached("INSERT OR IGNORE INTO gap (room_id, chain, first, last) VALUES (?1, ?2, ?3, ?4)")?
-                .execute(params![room, entry.chain, signed(gap.from), signed(gap.to)])?;
+            c.prepare_cached(
+                "INSERT OR IGNORE INTO gap (room_id, chain, first, last) VALUES (?1, ?2, ?3, ?4)",
+            )?
+            .execute(params![room, entry.chain, signed(gap.from), signed(gap.to)])?;
         }
         Body::Gap(_) | Body::Event(_) | Body::Attest(_) => {}
     }
@@ -111,7 +121,10 @@ fn add_run(c: &Connection, id: i64, room: i64, chain: u32, report: &Report, rece
 
 /// A word of the wire as it is written, also one that this version does not know.
 fn word(word: &impl serde::Serialize) -> String {
-    serde_json::to_value(word).ok().and_then(|v| v.as_str().map(str::to_owned)).unwrap_or_default()
+    serde_json::to_value(word)
+        .ok()
+        .and_then(|v| v.as_str().map(str::to_owned))
+        .unwrap_or_default()
 }
 
 /// Keeps the chain's summary without walking over the chain: a backlog of ten thousand entries is not to cost
@@ -119,21 +132,37 @@ fn word(word: &impl serde::Serialize) -> String {
 fn extend_chain(c: &Connection, room: i64, chain: u32, seq: u64, body: &Body) -> Result<()> {
     let declared = read::declared(c, room, chain)?;
     let row = match read::chain_row(c, room, chain)? {
-        None => ChainRow { chain, first: seq, last: seq, held: 1, missing: 0 },
+        None => ChainRow {
+            chain,
+            first: seq,
+            last: seq,
+            held: 1,
+            missing: 0,
+        },
         Some(row) => {
             let missing = if seq > row.last {
                 row.missing + read::open_numbers(row.last + 1, seq - 1, &declared)
             } else if seq < row.first {
                 row.missing + read::open_numbers(seq + 1, row.first - 1, &declared)
             } else {
-                row.missing.saturating_sub(read::open_numbers(seq, seq, &declared))
+                row.missing
+                    .saturating_sub(read::open_numbers(seq, seq, &declared))
             };
-            ChainRow { first: row.first.min(seq), last: row.last.max(seq), held: row.held + 1, missing, ..row }
+            ChainRow {
+                first: row.first.min(seq),
+                last: row.last.max(seq),
+                held: row.held + 1,
+                missing,
+                ..row
+            }
         }
     };
     let missing = match body {
         // What it declares changes what counts as missing; this is rare.
-        Body::Gap(_) => read::missing(c, room, chain, usize::MAX)?.iter().map(|r| r.end() - r.start() + 1).sum(),
+        Body::Gap(_) => read::missing(c, room, chain, usize::MAX)?
+            .iter()
+            .map(|r| r.end() - r.start() + 1)
+            .sum(),
         _ => row.missing,
     };
     c.prepare_cached(
@@ -145,7 +174,9 @@ fn extend_chain(c: &Connection, room: i64, chain: u32, seq: u64, body: &Body) ->
 
 pub(super) fn add_fork(c: &Connection, entry: &Entry, received_ms: i64) -> Result<()> {
     let room = room_id(c, &entry.at)?;
-    let kept: u32 = c.prepare_cached("SELECT COUNT(*) FROM fork WHERE room_id = ?1")?.query_row([room], |row| row.get(0))?;
+    let kept: u32 = c
+        .prepare_cached("SELECT COUNT(*) FROM fork WHERE room_id = ?1")?
+        .query_row([room], |row| row.get(0))?;
     if kept >= MAX_FORKS {
         return Ok(());
     }
@@ -157,7 +188,11 @@ pub(super) fn add_fork(c: &Connection, entry: &Entry, received_ms: i64) -> Resul
 }
 
 pub(super) fn count(c: &Connection, at: Option<&RoomAddress>, why: Reason, now_ms: i64) -> Result<()> {
-    let room = at.map(|at| read::room_id(c, at)).transpose()?.flatten().unwrap_or(0);
+    let room = at
+        .map(|at| read::room_id(c, at))
+        .transpose()?
+        .flatten()
+        .unwrap_or(0);
     c.prepare_cached(
         "INSERT INTO refused (room_id, why, n, last_ms) VALUES (?1, ?2, 1, ?3)
          ON CONFLICT (room_id, why) DO UPDATE SET n = n + 1, last_ms = excluded.last_ms",
@@ -167,7 +202,9 @@ pub(super) fn count(c: &Connection, at: Option<&RoomAddress>, why: Reason, now_m
 }
 
 pub(super) fn put_presence(c: &Connection, at: &RoomAddress, presence: &PresenceRow) -> Result<()> {
-    let Some(room) = read::room_id(c, at)? else { return Ok(()) };
+    let Some(room) = read::room_id(c, at)? else {
+        return Ok(());
+    };
     c.prepare_cached(
         "INSERT OR REPLACE INTO presence (room_id, state, ts_ms, session, agent, since_ms, heard_ms)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
@@ -184,9 +221,13 @@ pub(super) fn put_presence(c: &Connection, at: &RoomAddress, presence: &Presence
     Ok(())
 }
 
-pub(super) fn put_standing(c: &Connection, at: &RoomAddress, verdict: Option<&str>, since_ms: i64) -> Result<()> {
+pub(super) fn put_standing(
+    c: &Connection,
+    at: &RoomAddress,
+    verdict: Option<&str>,
+    since_ms: i64,
+) -> Result<()> {
     c.prepare_cached("UPDATE room SET verdict = ?3, verdict_ms = ?4 WHERE org = ?1 AND room = ?2")?
         .execute(params![at.org.as_str(), at.room.as_str(), verdict, since_ms])?;
     Ok(())
 }
-

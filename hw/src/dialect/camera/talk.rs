@@ -5,13 +5,14 @@
 //! camera itself would say. Stopping ([`ProbeError::Cancelled`]) skips what is left and goes back.
 
 mod back;
+mod visit;
 
 use std::time::{Duration, Instant};
 
 use super::super::Conversation;
 use super::carrier::{Asked, Carrier, Event, Framing};
 use super::job::{CameraJob, PresetNumber};
-use super::track::{Arrival, Track};
+use super::track::Track;
 use super::visca::{CameraId, Inquired, Request, Spot};
 use crate::reading::{
     Answer, CameraReading, CameraVersion, Position, PresetReached, PresetReading, ProbeError, ReturnedHome,
@@ -19,9 +20,6 @@ use crate::reading::{
 
 /// Between two looks at a moving camera.
 const LOOK_EVERY: Duration = Duration::from_millis(200);
-
-/// With less time than this a preset is not begun.
-const PRESET_MIN: Duration = Duration::from_secs(1);
 
 /// Questions without any answer, in a row, after which nothing more is begun.
 const SILENCES_MAX: u32 = 2;
@@ -134,7 +132,7 @@ impl Talk {
             }
             Stage::Travel(_) | Stage::Back(_) | Stage::Home(..) => self.on_motion(now, event),
             Stage::PanTiltBack { .. } | Stage::ZoomBack { .. } | Stage::HomeRecall { .. } => {
-                self.on_way_back(now, event)
+                self.on_way_back(now, event);
             }
             Stage::Over => {}
         }
@@ -203,74 +201,6 @@ impl Talk {
         }
     }
 
-    /// Begins the next preset, or the way back when there is none or no time for it.
-    fn next_preset(&mut self, now: Instant) {
-        let Some(preset) = self.job.presets.get(self.presets.len()).copied() else {
-            return self.go_back(now);
-        };
-        match self.may_begin(now) {
-            Ok(()) => {
-                let stage = Stage::Recall { asked_at: now };
-                self.ask(now, Asked::Request(Request::Recall(preset)), stage);
-            }
-            Err(why) => {
-                self.presets.resize(self.job.presets.len(), Err(why));
-                self.go_back(now);
-            }
-        }
-    }
-
-    fn may_begin(&self, now: Instant) -> Answer<()> {
-        if self.power_on == Some(Ok(false)) {
-            return Err(ProbeError::Refused);
-        }
-        // A camera that cannot tell where it stands goes home afterwards; one that just did not answer
-        // is not set in motion.
-        match &self.found {
-            Some(Ok(_) | Err(ProbeError::NotSupported | ProbeError::Refused)) => {}
-            Some(Err(why)) => return Err(why.clone()),
-            None => return Err(ProbeError::Cancelled),
-        }
-        if self.silences >= SILENCES_MAX {
-            return Err(ProbeError::NoAnswer {
-                waited_ms: self.waited_ms(now),
-            });
-        }
-        let least = self.job.preset_limit.min(PRESET_MIN);
-        if self.preset_limit(now).saturating_duration_since(now) < least {
-            return Err(ProbeError::TimedOut {
-                waited_ms: self.waited_ms(now),
-            });
-        }
-        Ok(())
-    }
-
-    /// When the preset begun now has to be reached: its own limit, and never in the time of the way back.
-    fn preset_limit(&self, now: Instant) -> Instant {
-        let latest = self.deadline.checked_sub(self.job.return_within).unwrap_or(now);
-        (now + self.job.preset_limit).min(latest)
-    }
-
-    fn on_recall(&mut self, now: Instant, asked_at: Instant, event: Event) {
-        match event {
-            Event::Accepted => {
-                self.may_have_moved = true;
-                let from = self.last_seen;
-                self.follow(
-                    now,
-                    Stage::Travel(Track::new(asked_at, self.preset_limit(asked_at), from)),
-                );
-            }
-            Event::Failed(why) => {
-                // No answer does not mean that it stays where it is.
-                self.may_have_moved |= matches!(why, ProbeError::NoAnswer { .. });
-                self.presets.push(Err(why));
-                self.next_preset(now);
-            }
-            _ => {}
-        }
-    }
-
     fn follow(&mut self, now: Instant, stage: Stage) {
         self.look = Look::default();
         self.ask(now, Asked::Request(Request::PanTiltPosition), stage);
@@ -324,7 +254,7 @@ impl Talk {
             Stage::Travel(track) => {
                 if let Some(arrival) = track.arrival(now) {
                     self.stand_still();
-                    self.presets.push(Ok(reached(arrival)));
+                    self.presets.push(Ok(visit::reached(arrival)));
                     self.next_preset(now);
                 }
             }
@@ -471,15 +401,6 @@ fn position(spot: Spot) -> Position {
         pan: i32::from(spot.pan),
         tilt: i32::from(spot.tilt),
         zoom: i32::from(spot.zoom),
-    }
-}
-
-fn reached(arrival: Arrival) -> PresetReached {
-    PresetReached {
-        completed: arrival.completed,
-        settled: arrival.settled,
-        position: arrival.spot.map(position),
-        took_ms: u64::try_from(arrival.took.as_millis()).unwrap_or(u64::MAX),
     }
 }
 

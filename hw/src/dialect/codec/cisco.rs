@@ -6,10 +6,12 @@
 //!
 //! * `query`: everything that can be sent. `xConfiguration`, `xCommand` and free text are not in it.
 //! * `line`: one line of output, as a value.
+//! * `block`: the lines that answer one question.
 //! * `login`: prompts and credentials.
 //! * `talk`: the conversation.
 //! * `parts`: from answers to the reading.
 
+mod block;
 mod line;
 mod login;
 mod parts;

@@ -83,9 +83,8 @@ impl Talk {
     }
 
     fn take(&mut self, line: &str) {
-        let words = match words(line) {
-            Some(words) => words,
-            None => return self.heard = Heard::UnreadableLine,
+        let Some(words) = words(line) else {
+            return self.heard = Heard::UnreadableLine;
         };
         let words: Vec<&str> = words.iter().map(String::as_str).collect();
         match (words.as_slice(), &self.listing) {
@@ -228,7 +227,7 @@ fn reading(variables: &BTreeMap<String, String>) -> Answer<UpsReading> {
     let full = charge_percent == Ok(100.0);
     // Drivers that cannot tell write 0, -1 or 65535. An empty battery's 0 is believed, a full one's is not.
     let runtime_s =
-        figure("battery.runtime", |seconds| seconds >= 0.0 && seconds < 65535.0).and_then(|seconds| {
+        figure("battery.runtime", |seconds| (0.0..65535.0).contains(&seconds)).and_then(|seconds| {
             if seconds == 0.0 && full {
                 Err(ProbeError::NotSupported)
             } else {

@@ -38,7 +38,8 @@ pub fn samples(sound: Sound, seed: u64, label: &str) -> Vec<f64> {
         }
         Sound::Howl => add(hiss(&mut random, -65.0), &tone(2100.0, -46.0, -6.0)),
         Sound::Clipped => {
-            let loud = speech(&mut random, 0.0);
+            // The gain that overloads it lifts its floor too.
+            let loud = add(speech(&mut random, 0.0), &hiss(&mut random, -45.0));
             loud.into_iter().map(|sample| sample.clamp(-1.0, 1.0)).collect()
         }
         Sound::Dead => vec![0.0; length()],

@@ -70,7 +70,7 @@ impl Talk {
                 self.follow(now, Stage::Back(track));
             }
             (Stage::PanTiltBack { .. } | Stage::ZoomBack { .. }, Event::MotionFailed(why), _) => {
-                self.go_home(now, why)
+                self.go_home(now, why);
             }
             (Stage::HomeRecall { asked_at, preset }, Event::Accepted, _) => {
                 let stage = Stage::Home(Track::new(*asked_at, self.latest(), self.last_seen), *preset);

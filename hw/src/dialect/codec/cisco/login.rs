@@ -1,7 +1,8 @@
 //! Prompts and credentials: what is sent when the console asks who is there.
 //!
 //! A prompt has no line end, so it is looked for in the line that has begun. The password is sent only
-//! to a password prompt that follows our own user's name.
+//! to a password prompt that follows our own user's name: at another one it would become somebody's
+//! user name, which is shown and logged.
 
 use crate::probe::Login;
 
@@ -38,17 +39,12 @@ impl Gate {
         self.login.is_some()
     }
 
-    /// Looks for a prompt in the line that has begun.
+    /// Answers the prompt in the line that has begun, if it is one.
     pub(super) fn prompted(&mut self, partial: &[u8]) -> Option<Step> {
-        let partial = String::from_utf8_lossy(partial).trim_end().to_ascii_lowercase();
-        if partial.ends_with("login:") && !partial.ends_with("last login:") || partial.ends_with("username:")
-        {
-            return Some(self.asked_for_user());
+        match prompt(partial)? {
+            Prompt::User => Some(self.asked_for_user()),
+            Prompt::Password => Some(self.asked_for_password()),
         }
-        if partial.ends_with("password:") {
-            return Some(self.asked_for_password());
-        }
-        None
     }
 
     /// `Login incorrect`: meant is our login only when it was ours that was tried.
@@ -77,6 +73,24 @@ impl Gate {
             _ => Step::Refused,
         }
     }
+}
+
+enum Prompt {
+    User,
+    Password,
+}
+
+/// Whether the line that has begun is a prompt.
+pub(super) fn is_prompt(partial: &[u8]) -> bool {
+    prompt(partial).is_some()
+}
+
+fn prompt(partial: &[u8]) -> Option<Prompt> {
+    let partial = String::from_utf8_lossy(partial).trim_end().to_ascii_lowercase();
+    if partial.ends_with("login:") && !partial.ends_with("last login:") || partial.ends_with("username:") {
+        return Some(Prompt::User);
+    }
+    partial.ends_with("password:").then_some(Prompt::Password)
 }
 
 /// The first line of a credential: what comes after an end of line would be taken for a command.

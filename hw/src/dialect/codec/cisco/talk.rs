@@ -9,8 +9,9 @@ use std::time::{Duration, Instant};
 
 use super::super::super::Conversation;
 use super::super::super::lines::{Line, Lines};
+use super::block::Block;
 use super::line::{LINE_CAP_BYTES, Said, Status, read};
-use super::login::{Gate, Step};
+use super::login::{Gate, Step, is_prompt};
 use super::parts;
 use super::query::{BYE, ECHO_OFF, EMPTY_LINE, Query, Tag};
 use crate::probe::Login;
@@ -28,8 +29,8 @@ const REPLY_WAIT: Duration = Duration::from_secs(3);
 const QUERY_WAIT: Duration = Duration::from_secs(3);
 /// Questions without an answer, in a row, after which the rest are not asked.
 const UNANSWERED_MAX: u32 = 3;
-/// Lines in one answer; the largest subtree asked for has some hundred.
-const ANSWER_LINES_MAX: usize = 2000;
+/// A prompt is answered when nothing has followed it for so long: it may be older than what was sent last.
+const PROMPT_QUIET: Duration = Duration::from_millis(200);
 
 /// One talk with a Cisco codec.
 #[derive(Debug)]
@@ -41,7 +42,10 @@ pub struct Talk {
     outbox: VecDeque<Vec<u8>>,
     to_ask: VecDeque<Query>,
     tags: u32,
-    pending: Option<Pending>,
+    /// The question that waits for its answer, and until when.
+    pending: Option<(Block, Instant)>,
+    /// A prompt stands in the line that has begun; it is answered then.
+    prompt: Option<Instant>,
     unanswered: u32,
     answers: BTreeMap<Query, Answer<Vec<Status>>>,
     heard: Heard,
@@ -61,21 +65,6 @@ enum Phase {
     Asking,
     /// Nothing more to ask.
     Over,
-}
-
-/// A question that waits for its answer.
-#[derive(Debug)]
-struct Pending {
-    query: Query,
-    tag: Tag,
-    until: Instant,
-    lines: Vec<Status>,
-    line_tag: Option<String>,
-    unknown: bool,
-    /// A line came that answers nothing.
-    noise: bool,
-    /// A line of the answer may have been lost.
-    damaged: bool,
 }
 
 /// What has come at all, for the reason when nothing comes of it.
@@ -103,6 +92,7 @@ impl Talk {
             to_ask: Query::asked_first().collect(),
             tags: 0,
             pending: None,
+            prompt: None,
             unanswered: 0,
             answers: BTreeMap::new(),
             heard: Heard::default(),
@@ -122,20 +112,20 @@ impl Talk {
             Line::TooLong => Said::Torn,
         };
         match said {
-            Said::Text | Said::Torn => {
-                self.heard.text = true;
-                if let Some(pending) = &mut self.pending {
-                    pending.noise = true;
-                    pending.damaged |= said == Said::Torn;
-                }
-            }
+            Said::Text | Said::Torn => self.heard.text = true,
             Said::Blank | Said::Echo => {}
             _ => self.heard.own = true,
         }
         match self.phase {
             Phase::Greeting { .. } | Phase::LoggingIn { .. } if said == Said::Ok => self.settle(now),
             Phase::Settling { .. } if said == Said::Ok => self.ask_next(now),
-            Phase::Asking => self.collect(now, said),
+            Phase::Asking => {
+                if let Some((block, _)) = &mut self.pending
+                    && let Some(answer) = block.take(said)
+                {
+                    self.answered(now, answer);
+                }
+            }
             _ => {}
         }
     }
@@ -158,87 +148,41 @@ impl Talk {
         let tag = Tag(self.tags);
         self.outbox.push_back(query.emit(tag));
         self.phase = Phase::Asking;
-        self.pending = Some(Pending {
-            query,
-            tag,
-            until: now + QUERY_WAIT,
-            lines: Vec::new(),
-            line_tag: None,
-            unknown: false,
-            noise: false,
-            damaged: false,
-        });
+        self.pending = Some((Block::new(query, tag), now + QUERY_WAIT));
     }
 
-    /// One line while a question waits.
-    fn collect(&mut self, now: Instant, said: Said) {
-        let Some(pending) = &mut self.pending else { return };
-        match said {
-            Said::Status(status) if begins_with(&status.path, pending.query.path()) => {
-                if pending.lines.len() < ANSWER_LINES_MAX {
-                    pending.lines.push(status);
-                } else {
-                    pending.damaged = true;
-                }
-            }
-            Said::Tag(tag) => pending.line_tag = Some(tag),
-            Said::Unknown => pending.unknown = true,
-            Said::Error => {
-                pending.unknown = true;
-                self.answered(now);
-            }
-            Said::End => match pending.line_tag.take() {
-                Some(tag) if tag == pending.tag.to_string() => self.answered(now),
-                // The late answer to an earlier question: nothing of it belongs to this one.
-                Some(_) => {
-                    pending.lines.clear();
-                    pending.unknown = false;
-                }
-                // Old software does not tag a refusal. An untagged block without one is feedback, which
-                // may have cut our answer in two: what came before it is kept.
-                None if pending.unknown => self.answered(now),
-                None => {}
-            },
-            // Commands that are not known end without `** end`.
-            Said::Ok if pending.unknown && pending.line_tag.is_none() => self.answered(now),
-            _ => {}
-        }
-    }
-
-    fn answered(&mut self, now: Instant) {
-        let Some(pending) = self.pending.take() else {
+    fn answered(&mut self, now: Instant, answer: Answer<Vec<Status>>) {
+        let Some((block, _)) = self.pending.take() else {
             return;
         };
         self.unanswered = 0;
-        let answer = if pending.unknown {
-            if let Some(fallback) = pending.query.fallback() {
-                self.to_ask.push_front(fallback);
-            }
-            Err(ProbeError::NotSupported)
-        } else if pending.damaged {
-            Err(ProbeError::Garbled)
-        } else {
-            Ok(pending.lines)
-        };
-        self.answers.insert(pending.query, answer);
+        if answer == Err(ProbeError::NotSupported)
+            && let Some(fallback) = block.query().fallback()
+        {
+            self.to_ask.push_front(fallback);
+        }
+        self.answers.insert(block.query(), answer);
         self.ask_next(now);
     }
 
     fn unanswered(&mut self, now: Instant) {
-        let Some(pending) = self.pending.take() else {
+        let Some((block, _)) = self.pending.take() else {
             return;
         };
-        let why = if pending.damaged {
-            ProbeError::Garbled
-        } else {
-            ProbeError::TimedOut {
-                waited_ms: milliseconds(QUERY_WAIT),
+        let why = |waited| {
+            if block.is_noisy() {
+                ProbeError::Garbled
+            } else {
+                ProbeError::TimedOut {
+                    waited_ms: milliseconds(waited),
+                }
             }
         };
-        self.answers.insert(pending.query, Err(why.clone()));
+        self.answers.insert(block.query(), Err(why(QUERY_WAIT)));
         self.unanswered += 1;
-        if self.unanswered >= UNANSWERED_MAX {
-            self.ended = Some(why);
+        // Where nothing was ever heard, one silence is as good as three.
+        if self.unanswered >= UNANSWERED_MAX || !self.heard.bytes {
+            self.ended = Some(why(now.saturating_duration_since(self.started)));
             self.to_ask.clear();
         }
         self.ask_next(now);
@@ -249,15 +193,20 @@ impl Talk {
         self.outbox.clear();
         self.to_ask.clear();
         self.pending = None;
+        self.prompt = None;
         self.ended = Some(why);
         self.phase = Phase::Over;
     }
 
+    /// Notes whether a prompt waits at the end of what has come.
     fn look_for_prompt(&mut self, now: Instant) {
         // Once the unit has spoken its language, `login:` at the end of a piece is no prompt.
-        if self.heard.own || self.phase == Phase::Over {
-            return;
-        }
+        let waits = !self.heard.own && self.phase != Phase::Over && is_prompt(self.lines.partial());
+        self.prompt = waits.then(|| now + PROMPT_QUIET);
+    }
+
+    fn answer_prompt(&mut self, now: Instant) {
+        self.prompt = None;
         match self.gate.prompted(self.lines.partial()) {
             None => {}
             Some(Step::Refused) => self.give_up(ProbeError::Refused),
@@ -265,8 +214,8 @@ impl Talk {
                 self.lines.forget_partial();
                 self.outbox.push_back(bytes);
                 // A question that ran into the prompt is asked again behind it.
-                if let Some(pending) = self.pending.take() {
-                    self.to_ask.push_front(pending.query);
+                if let Some((block, _)) = self.pending.take() {
+                    self.to_ask.push_front(block.query());
                 }
                 self.phase = Phase::LoggingIn {
                     until: now + REPLY_WAIT,
@@ -300,13 +249,11 @@ impl Conversation for Talk {
             *quiet = (now + QUIET).max(*quiet).min(self.started + GREETING_MAX);
         }
         for byte in bytes {
-            match self.lines.push(*byte) {
-                Some(line) => self.take(now, &line),
-                // A prompt ends in a colon, perhaps with a blank after it.
-                None if matches!(byte, b':') => self.look_for_prompt(now),
-                None => {}
+            if let Some(line) = self.lines.push(*byte) {
+                self.take(now, &line);
             }
         }
+        self.look_for_prompt(now);
     }
 
     fn transmit(&mut self, _now: Instant) -> Option<Vec<u8>> {
@@ -314,17 +261,22 @@ impl Conversation for Talk {
     }
 
     fn timeout(&self) -> Option<Instant> {
-        match self.phase {
+        let phase = match self.phase {
             Phase::Greeting { quiet, .. } => Some(quiet),
             Phase::LoggingIn { until } | Phase::Settling { until } => Some(until),
-            Phase::Asking => self.pending.as_ref().map(|pending| pending.until),
+            Phase::Asking => self.pending.as_ref().map(|(_, until)| *until),
             Phase::Over => None,
-        }
+        };
+        // A prompt that waits comes first: what else is due is done behind it.
+        self.prompt.or(phase)
     }
 
     fn handle_timeout(&mut self, now: Instant) {
         if self.timeout().is_none_or(|at| at > now) {
             return;
+        }
+        if self.prompt.is_some() {
+            return self.answer_prompt(now);
         }
         match self.phase {
             Phase::Greeting { nudged: false, .. } if self.gate.has_login() && !self.heard.bytes => {
@@ -370,15 +322,6 @@ impl Conversation for Talk {
         let missing = self.ended.unwrap_or(ProbeError::NotSupported);
         Ok(parts::reading(&self.answers, &missing))
     }
-}
-
-/// Whether a path begins with these words; their case differs between releases.
-fn begins_with(path: &[String], words: &[&str]) -> bool {
-    path.len() >= words.len()
-        && path
-            .iter()
-            .zip(words)
-            .all(|(have, want)| have.eq_ignore_ascii_case(want))
 }
 
 fn milliseconds(duration: Duration) -> u64 {

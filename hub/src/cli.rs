@@ -1,0 +1,244 @@
+//! The command line: what is asked, in which directory, with which configuration; and how it ends.
+//!
+//! Standard output carries the result, standard error the log. Exit codes are the contract's.
+
+use std::ffi::OsString;
+use std::io::{IsTerminal as _, Write as _};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use bridgepoint_protocol::name::RoomAddress;
+use bridgepoint_protocol::text::Lang;
+use clap::{Args, Parser, Subcommand};
+use tracing_subscriber::EnvFilter;
+
+use crate::config::{self, DEFAULT_FILE, DEFAULT_STATE, Settings};
+use crate::say::{Exit, Trouble, both};
+use crate::{key, proof, rooms, serve};
+
+/// Máy chủ tỉnh: nhận, xác minh, lưu và hiển thị báo cáo của các điểm cầu.
+///
+/// The province's hub: receives, verifies, keeps and shows the rooms' reports.
+#[derive(Debug, Parser)]
+#[command(name = "bridgepoint-hub", version, disable_help_subcommand = true)]
+struct Cli {
+    /// Tệp cấu hình · configuration [/etc/bridgepoint/hub.toml]
+    #[arg(long, global = true, value_name = "F")]
+    config: Option<PathBuf>,
+    /// Thư mục trạng thái · state directory [/var/lib/bridgepoint-hub, BRIDGEPOINT_STATE]
+    #[arg(long, global = true, value_name = "DIR")]
+    state: Option<PathBuf>,
+    /// Ngôn ngữ · language: vi, en
+    #[arg(long, global = true, value_name = "LANG", value_parser = parse_lang)]
+    lang: Option<Lang>,
+    #[command(subcommand)]
+    command: Cmd,
+}
+
+#[derive(Debug, Subcommand)]
+enum Cmd {
+    /// Chạy máy chủ · run the hub
+    Serve,
+    /// Các điểm cầu · rooms
+    #[command(subcommand)]
+    Room(RoomCmd),
+    /// Khóa của máy chủ · the hub's signing key
+    #[command(subcommand)]
+    Key(KeyCmd),
+    /// Xác minh một báo cáo hoặc một tệp sổ nhật ký · verify a report or a logbook file
+    Verify {
+        /// Tệp · file
+        file: PathBuf,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+enum RoomCmd {
+    /// Danh sách điểm cầu, xấu nhất trước · all rooms, worst first
+    List {
+        /// Một tài liệu JSON · one JSON document
+        #[arg(long)]
+        json: bool,
+    },
+    /// Một điểm cầu · one room
+    Show {
+        /// ORG/ROOM
+        at: String,
+        /// Một tài liệu JSON · one JSON document
+        #[arg(long)]
+        json: bool,
+    },
+    /// Duyệt khóa của hộp kiểm tra · approve a box's key
+    Approve(DecideArgs),
+    /// Thu hồi khóa của hộp kiểm tra · revoke a box's key
+    Revoke(DecideArgs),
+}
+
+#[derive(Debug, Args)]
+struct DecideArgs {
+    /// ORG/ROOM
+    at: String,
+    /// Mã nhận dạng hộp, đọc qua điện thoại · the box's fingerprint, as read over the telephone
+    #[arg(long, value_name = "F")]
+    fingerprint: Option<String>,
+    /// Không hỏi lại · do not ask
+    #[arg(long)]
+    yes: bool,
+}
+
+#[derive(Debug, Subcommand)]
+enum KeyCmd {
+    /// Tạo khóa nếu chưa có · make the key if there is none
+    Init,
+    /// Khóa công khai, thumbprint và mã nhận dạng · public key, thumbprint and fingerprint
+    Show {
+        /// Một tài liệu JSON · one JSON document
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+fn parse_lang(word: &str) -> Result<Lang, String> {
+    word.parse()
+        .map_err(|e: bridgepoint_protocol::text::LangError| e.to_string())
+}
+
+/// Runs the program.
+pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let cli = match Cli::try_parse_from(args) {
+        Ok(cli) => cli,
+        Err(e) => {
+            // Help and version are no fault; everything else here is wrong usage.
+            let exit = if e.use_stderr() { Exit::Usage } else { Exit::Done };
+            let _ = e.print();
+            return code(exit);
+        }
+    };
+    start_log();
+    let mut out = std::io::stdout().lock();
+    let ended = obey(&cli, &mut out);
+    let flushed = out.flush();
+    match (ended, flushed) {
+        (Ok(exit), Ok(())) => code(exit),
+        // Whoever read the output has seen enough.
+        (Ok(_), Err(e)) if e.kind() == std::io::ErrorKind::BrokenPipe => code(Exit::Done),
+        (Ok(_), Err(e)) => {
+            eprintln!("{e}");
+            code(Exit::Internal)
+        }
+        (Err((trouble, lang)), _) => {
+            eprintln!("{}", trouble.said.in_lang(lang));
+            code(trouble.exit)
+        }
+    }
+}
+
+fn code(exit: Exit) -> ExitCode {
+    ExitCode::from(exit as u8)
+}
+
+fn start_log() {
+    let filter =
+        EnvFilter::try_from_env("BRIDGEPOINT_LOG").unwrap_or_else(|_| EnvFilter::new("info,rumqttc=error"));
+    let stderr = std::io::stderr();
+    let colour = stderr.is_terminal();
+    // A second start, as in a test, keeps the first.
+    let _ = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(colour)
+        .try_init();
+}
+
+/// The place where a command works.
+struct Place {
+    settings: Option<Settings>,
+    state: PathBuf,
+    lang: Lang,
+}
+
+impl Place {
+    fn store(&self) -> PathBuf {
+        self.settings
+            .as_ref()
+            .map_or_else(|| self.state.join("hub.db"), |s| s.store_file(&self.state))
+    }
+}
+
+fn obey(cli: &Cli, out: &mut impl std::io::Write) -> Result<Exit, (Trouble, Lang)> {
+    let asked = cli.lang.unwrap_or_default();
+    let state = cli.state.clone().or_else(|| {
+        std::env::var_os("BRIDGEPOINT_STATE")
+            .filter(|s| !s.is_empty())
+            .map(Into::into)
+    });
+    let state = state.unwrap_or_else(|| DEFAULT_STATE.into());
+    let file = cli.config.clone().unwrap_or_else(|| DEFAULT_FILE.into());
+    let settings = match (&cli.command, &cli.config) {
+        (Cmd::Serve, _) | (_, Some(_)) => config::read(&file).map(Some),
+        (_, None) => config::read_if_there(Path::new(DEFAULT_FILE)),
+    };
+    let settings = settings.map_err(|trouble| (trouble, asked))?;
+    let lang = cli.lang.or(settings.as_ref().map(|s| s.lang)).unwrap_or_default();
+    let place = Place {
+        settings,
+        state,
+        lang,
+    };
+    command(&cli.command, place, out).map_err(|trouble| (trouble, lang))
+}
+
+fn command(command: &Cmd, place: Place, out: &mut impl std::io::Write) -> Result<Exit, Trouble> {
+    let now_ms = crate::clock::now_ms();
+    let (store, lang) = (place.store(), place.lang);
+    match command {
+        Cmd::Serve => {
+            let settings = place
+                .settings
+                .ok_or_else(|| Trouble::config(both("Thiếu cấu hình.", "There is no configuration.")))?;
+            serve::serve(&Settings { lang, ..settings }, &place.state)
+        }
+        Cmd::Room(RoomCmd::List { json }) => rooms::list(&store, *json, lang, now_ms, out),
+        Cmd::Room(RoomCmd::Show { at, json }) => rooms::show(&store, &address(at)?, *json, lang, now_ms, out),
+        Cmd::Room(RoomCmd::Approve(args)) => rooms::approve(&store, &wish(args)?, lang, now_ms, out),
+        Cmd::Room(RoomCmd::Revoke(args)) => rooms::revoke(&store, &wish(args)?, lang, now_ms, out),
+        Cmd::Key(KeyCmd::Init) => {
+            let (signing, made) = key::read_or_make(&place.state)?;
+            key::show(&signing, Some(made), false, lang, out)
+        }
+        Cmd::Key(KeyCmd::Show { json }) => match key::read(&place.state)? {
+            Some(signing) => key::show(&signing, None, *json, lang, out),
+            None => Err(Trouble::no(both(
+                format!(
+                    "Chưa có khóa trong {}. Chạy: bridgepoint-hub key init",
+                    place.state.display()
+                ),
+                format!(
+                    "There is no key in {}. Run: bridgepoint-hub key init",
+                    place.state.display()
+                ),
+            ))),
+        },
+        Cmd::Verify { file } => {
+            let hub = key::read(&place.state)?.map(|signing| signing.verifying());
+            proof::verify(file, &store, hub, lang, out)
+        }
+    }
+}
+
+fn address(text: &str) -> Result<RoomAddress, Trouble> {
+    text.parse().map_err(|_| {
+        Trouble::usage(both(
+            format!("\"{text:.80}\" không phải là điểm cầu. Viết ORG/ROOM, ví dụ quang-ninh/bai-chay."),
+            format!("\"{text:.80}\" is no room. Write ORG/ROOM, e.g. quang-ninh/bai-chay."),
+        ))
+    })
+}
+
+fn wish(args: &DecideArgs) -> Result<rooms::Wish, Trouble> {
+    Ok(rooms::Wish {
+        at: address(&args.at)?,
+        fingerprint: args.fingerprint.clone(),
+        yes: args.yes,
+    })
+}

@@ -1,0 +1,178 @@
+//! From kept rows to a [`Standing`]: which result counts, what is worst, how the chain is.
+
+use bridgepoint_protocol::chain::ChainState;
+use bridgepoint_protocol::claims::{ClockState, Finding, Report, Status};
+use bridgepoint_protocol::verdict::{NEUTRAL_SKIPS, open_points, open_questions, verdict};
+
+use super::{Chain, Enrolment, Judged, Presence, Standing};
+use crate::keyring::{KeyState, RoomKey};
+use crate::store::{Kept, PresenceRow, Run};
+
+/// Reads what is kept of a room.
+#[must_use]
+pub fn standing(kept: &Kept) -> Standing {
+    let approved = kept.keys.iter().find(|k| k.state == KeyState::Approved);
+    let newest = |state| {
+        kept.keys
+            .iter()
+            .filter(|k| k.state == state)
+            .max_by_key(|k| k.last_ms)
+    };
+    let (enrolment, shown) = match (approved, newest(KeyState::Pending), newest(KeyState::Revoked)) {
+        (Some(key), _, _) => (Enrolment::Approved, Some(key)),
+        (None, Some(key), _) => (Enrolment::Pending, Some(key)),
+        (None, None, Some(key)) => (Enrolment::Revoked, Some(key)),
+        (None, None, None) => (Enrolment::Pending, None),
+    };
+    let waiting = |k: &&RoomKey| k.state == KeyState::Pending && shown.is_none_or(|s| s.kid != k.kid);
+    let result = kept.full.as_ref().map(|full| judged(full, &kept.scoped, kept));
+    Standing {
+        org: kept.at.org.clone(),
+        room: kept.at.room.clone(),
+        name: shown
+            .map(|k| k.name.clone())
+            .filter(|n| !n.is_empty())
+            .unwrap_or_else(|| kept.at.room.to_string()),
+        area: shown.and_then(|k| k.area.clone()),
+        contacts: shown.map(|k| k.contacts.clone()).unwrap_or_default(),
+        enrolment,
+        fingerprint: shown.map(|k| k.kid.fingerprint()),
+        challengers: kept
+            .keys
+            .iter()
+            .filter(waiting)
+            .map(|k| k.kid.fingerprint())
+            .collect(),
+        enrolled_ms: shown.map_or(0, |k| k.decided_ms.unwrap_or(k.first_ms)),
+        presence: kept.presence.as_ref().map(|p| Presence {
+            state: p.state,
+            since_ms: p.since_ms,
+        }),
+        last_seen_ms: kept
+            .last_entry_ms
+            .max(kept.presence.as_ref().and_then(|p| p.heard_ms)),
+        result,
+        chain: chain(kept),
+        refused: kept.refused.clone(),
+        agent: agent(kept.presence.as_ref(), kept.scoped.last().or(kept.full.as_ref())),
+    }
+}
+
+fn agent(presence: Option<&PresenceRow>, run: Option<&Run>) -> Option<String> {
+    presence
+        .map(|p| p.agent.clone())
+        .or_else(|| run.map(|r| bridgepoint_protocol::text::clean(&r.report.agent)))
+}
+
+fn chain(kept: &Kept) -> Chain {
+    let row = kept.chain;
+    let state = match row {
+        _ if kept.forks > 0 => Some(ChainState::Forked),
+        Some(row) if row.missing > 0 => Some(ChainState::Pending),
+        Some(_) => Some(ChainState::Complete),
+        None => None,
+    };
+    Chain {
+        state,
+        chain: row.map_or(0, |r| r.chain),
+        first: row.map(|r| r.first),
+        last: row.map(|r| r.last),
+        held: row.map_or(0, |r| r.held),
+        missing: row.map_or(0, |r| r.missing),
+        forks: kept.forks,
+    }
+}
+
+fn judged(full: &Run, scoped: &[Run], kept: &Kept) -> Judged {
+    let findings = merged(full, scoped);
+    let report = &full.report;
+    let sum = verdict(&findings, &report.must_have, None);
+    let newest = scoped.last().unwrap_or(full);
+    let differs = |run: &Run| run.report.claimed_verdict() != run.report.recomputed_verdict();
+    let unchanged = kept.verdict.as_deref() == Some(sum.word());
+    Judged {
+        verdict: sum,
+        since_ms: if unchanged {
+            kept.verdict_ms
+        } else {
+            newest.received_ms
+        },
+        measured_ms: measured_ms(full),
+        last_report_ms: newest.received_ms,
+        verdict_differs: differs(full) || scoped.iter().any(differs),
+        why: worst(&findings).cloned(),
+        missing_kinds: missing_kinds(&findings, &report.must_have),
+        open_points: open_points(&findings),
+        open_questions: open_questions(&findings),
+        duty: newest.report.duty.clone().or_else(|| report.duty.clone()),
+        run: report.run.clone(),
+        meeting: report.trigger.meeting.clone(),
+        checkpoint: report.trigger.checkpoint.clone(),
+    }
+}
+
+/// The findings of a full run with those of the re-tests since in their place. A re-test replaces only what it was
+/// asked for.
+#[must_use]
+pub fn merged(full: &Run, scoped: &[Run]) -> Vec<Finding> {
+    let mut findings = full.report.findings.clone();
+    for run in scoped {
+        let Some(scope) = &run.report.scope else { continue };
+        for finding in run.report.findings.iter().filter(|f| scope.holds(&f.check)) {
+            match findings.iter_mut().find(|f| f.check == finding.check) {
+                Some(held) => *held = finding.clone(),
+                None => findings.push(finding.clone()),
+            }
+        }
+    }
+    findings
+}
+
+/// When a run was made by the hub's clock, as far as it can be believed. A report that was kept for hours on a box
+/// without a line is old when it comes; a clock that was never set says nothing.
+#[must_use]
+pub fn measured_ms(run: &Run) -> i64 {
+    let Report {
+        link, finished_ms, ..
+    } = &run.report;
+    match link.clk.or(ClockState::Unsynced) {
+        ClockState::Ntp | ClockState::Rtc | ClockState::Stepped => run.received_ms.min(*finished_ms),
+        ClockState::Unsynced => run.received_ms,
+    }
+}
+
+/// The first of the worst findings: what a person reads first.
+pub(super) fn worst(findings: &[Finding]) -> Option<&Finding> {
+    findings
+        .iter()
+        .filter_map(|f| rank(f).map(|rank| (rank, f)))
+        .min_by_key(|(rank, _)| *rank)
+        .map(|(_, f)| f)
+}
+
+fn rank(finding: &Finding) -> Option<u8> {
+    match (finding.status(), finding.required) {
+        (Status::Fail, true) => Some(0),
+        (Status::Unknown, true) => Some(1),
+        (Status::Skipped, true)
+            if finding.carried_ms.is_none() && !NEUTRAL_SKIPS.contains(&finding.code.as_str()) =>
+        {
+            Some(1)
+        }
+        (Status::Fail, false) => Some(2),
+        (Status::Warn, _) => Some(3),
+        (Status::Unknown, false) => Some(4),
+        (Status::Pass | Status::Skipped, _) => None,
+    }
+}
+
+fn missing_kinds(findings: &[Finding], must_have: &[String]) -> Vec<String> {
+    let there = |kind: &str| {
+        findings.iter().any(|f| {
+            f.check.split('.').next() == Some(kind)
+                && !(f.status() == Status::Skipped
+                    && matches!(f.code.as_str(), "not-configured" | "no-device"))
+        })
+    };
+    must_have.iter().filter(|kind| !there(kind)).cloned().collect()
+}

@@ -1,0 +1,174 @@
+//! Tests of `verify`: a whole logbook, each way of breaking it with its line, single messages.
+
+use bridgepoint_protocol::envelope::{Sealed, SigningKey, seal};
+use proptest::prelude::*;
+use serde_json::json;
+
+use super::*;
+use crate::sample::{Box, with};
+
+struct Book {
+    it: Box,
+    hub: SigningKey,
+    lines: Vec<String>,
+}
+
+fn hub() -> SigningKey {
+    SigningKey::from_pkcs8(&SigningKey::generate(&ring::rand::SystemRandom::new()).unwrap()).unwrap()
+}
+
+fn receipt(hub: &SigningKey, at: &str, entry: &Sealed, seq: u64) -> String {
+    let (org, room) = at.split_once('/').unwrap();
+    let claims = json!({ "v": 1, "org": org, "room": room, "iat": 0, "seq": seq, "hash": entry.hash, "received_ms": 0 });
+    seal(hub, Kind::Receipt, &claims).unwrap().jws
+}
+
+fn book() -> Book {
+    let (mut it, hub) = (Box::new("abc/one"), hub());
+    let mut lines = vec![];
+    for seq in 1..=4 {
+        let entry = it.ready();
+        lines.push(entry.jws.clone());
+        lines.push(receipt(&hub, "abc/one", &entry, seq));
+    }
+    Book { it, hub, lines }
+}
+
+impl Book {
+    fn prove(&self, lines: &[String]) -> Result<Proved, Unproved> {
+        prove_with(
+            lines,
+            &[self.it.row(KeyState::Approved)],
+            Some(self.hub.verifying()),
+        )
+    }
+}
+
+fn prove_with(lines: &[String], keys: &[RoomKey], hub: Option<VerifyingKey>) -> Result<Proved, Unproved> {
+    prove(format!("{}\n", lines.join("\n")).as_bytes(), keys, hub).unwrap()
+}
+
+fn good(proved: Result<Proved, Unproved>) -> Walk {
+    match proved.unwrap() {
+        Proved::Logbook { walk, .. } => walk,
+        Proved::Single(kind) => panic!("{kind:?}"),
+    }
+}
+
+#[test]
+fn a_whole_book_and_a_single_entry() {
+    let book = book();
+    let walk = good(book.prove(&book.lines));
+    assert_eq!((walk.entries, walk.receipts, walk.head.unwrap().0), (4, 4, 4));
+    let walk = good(book.prove(&book.lines[4..5]));
+    assert_eq!(
+        (walk.entries, walk.first.unwrap().0),
+        (1, 3),
+        "an entry of its own"
+    );
+    let begins_with_a_receipt = good(book.prove(&book.lines[1..]));
+    assert_eq!(
+        (begins_with_a_receipt.entries, begins_with_a_receipt.receipts),
+        (3, 4)
+    );
+    let revoked = prove_with(
+        &book.lines,
+        &[book.it.row(KeyState::Revoked)],
+        Some(book.hub.verifying()),
+    );
+    assert_eq!(good(revoked).entries, 4, "what it signed before stays good");
+    let walk = good(prove_with(&book.lines, &[book.it.row(KeyState::Approved)], None));
+    assert_eq!((walk.receipts, walk.unverified_receipts), (0, 4));
+}
+
+#[test]
+fn what_is_broken_is_named_with_its_line() {
+    let (other, book) = (book(), book());
+    let mut cut = book.lines.clone();
+    cut.remove(2);
+    cut.remove(2);
+    assert_eq!(book.prove(&cut).unwrap_err().line, 3);
+    let mut foreign = book.lines.clone();
+    foreign[4] = other.lines[4].clone();
+    assert_eq!(book.prove(&foreign).unwrap_err().line, 5);
+    let mut forged = book.lines.clone();
+    forged[3] = other.lines[3].clone();
+    assert_eq!(
+        book.prove(&forged).unwrap_err().line,
+        4,
+        "a receipt of another hub"
+    );
+    let mut elsewhere = book.lines.clone();
+    elsewhere[7] = receipt(
+        &book.hub,
+        "abc/two",
+        &seal(&book.it.key, Kind::Report, &json!({})).unwrap(),
+        4,
+    );
+    let unproved = book.prove(&elsewhere).unwrap_err();
+    assert!(
+        unproved.line == 8 && unproved.why.en.contains("abc/two"),
+        "{unproved:?}"
+    );
+    let mut long = book.lines.clone();
+    long[2] = "x".repeat(3 * MAX_ENVELOPE);
+    assert_eq!(book.prove(&long).unwrap_err().line, 3);
+    assert!(book.prove(&[]).is_err());
+    assert!(
+        prove(&b""[..], &[], None)
+            .unwrap()
+            .unwrap_err()
+            .why
+            .en
+            .contains("empty")
+    );
+}
+
+#[test]
+fn a_key_that_waits_or_is_not_known_proves_nothing() {
+    let book = book();
+    let waits = prove_with(&book.lines, &[book.it.row(KeyState::Pending)], None).unwrap_err();
+    assert!(
+        waits.line == 1 && waits.why.en.contains("waits to be approved"),
+        "{waits:?}"
+    );
+    let unknown = prove_with(&book.lines, &[], None).unwrap_err();
+    assert!(
+        unknown.line == 1 && unknown.why.en.contains("not known here"),
+        "{unknown:?}"
+    );
+}
+
+#[test]
+fn single_messages_of_other_kinds() {
+    let book = book();
+    let enrolment = [book.it.enrolment().jws];
+    assert_eq!(book.prove(&enrolment), Ok(Proved::Single(Kind::Enrol)));
+    assert!(prove_with(&enrolment, &[], None).is_err());
+    let command =
+        json!({ "v": 1, "org": "abc", "room": "one", "iat": 0, "id": "x", "kind": "check", "exp_ms": 0 });
+    let ours = [seal(&book.hub, Kind::Command, &command).unwrap().jws];
+    assert_eq!(book.prove(&ours), Ok(Proved::Single(Kind::Command)));
+    let theirs = [seal(&hub(), Kind::Command, &command).unwrap().jws];
+    assert!(book.prove(&theirs).is_err());
+}
+
+#[test]
+fn an_entry_that_names_another_room_is_none_of_this_book() {
+    let mut book = book();
+    let claims = with(book.it.report("ready", &json!([])), &json!({ "room": "two" }));
+    let stray = book.it.next(Kind::Report, &claims);
+    book.lines.push(stray.jws);
+    let unproved = book.prove(&book.lines.clone()).unwrap_err();
+    assert!(
+        unproved.line == 9 && unproved.why.en.contains("abc/two"),
+        "{unproved:?}"
+    );
+}
+
+proptest! {
+    #[test]
+    fn any_bytes(bytes in prop::collection::vec(any::<u8>(), 0..400)) {
+        prop_assert!(prove(&bytes[..], &[], None).unwrap().is_err());
+    }
+}

@@ -1,0 +1,224 @@
+//! Approving and revoking: whose key it is, whether it is the one that was read over the telephone, and the question.
+
+use std::io::{BufRead as _, IsTerminal as _, Write};
+use std::path::Path;
+
+use bridgepoint_protocol::name::RoomAddress;
+use bridgepoint_protocol::text::{self, Lang};
+
+use super::{no_such_room, open, print};
+use crate::keyring::{KeyState, Keyring, Request, RoomKey};
+use crate::say::{Exit, Sentence, Trouble, both};
+use crate::store::{Store as _, decide};
+
+/// A decision that is wished for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Wish {
+    /// About which room.
+    pub at: RoomAddress,
+    /// The fingerprint that was read over the telephone.
+    pub fingerprint: Option<String>,
+    /// Do not ask.
+    pub yes: bool,
+}
+
+/// Approves the key that waits.
+///
+/// # Errors
+/// [`Trouble`]; exit 1 when nothing waits, when the fingerprint is another, or when the answer is no.
+pub fn approve(
+    store: &Path,
+    wish: &Wish,
+    lang: Lang,
+    now_ms: i64,
+    out: &mut impl Write,
+) -> Result<Exit, Trouble> {
+    let mut store = open(store)?;
+    let keyring = Keyring::new(store.keys()?);
+    let keys: Vec<&RoomKey> = keyring.keys_of(&wish.at).collect();
+    if keys.is_empty() {
+        return Err(no_such_room(&wish.at));
+    }
+    let waiting: Vec<&RoomKey> = keys
+        .iter()
+        .copied()
+        .filter(|k| k.state == KeyState::Pending)
+        .collect();
+    let key = match &wish.fingerprint {
+        Some(given) => keys
+            .iter()
+            .copied()
+            .find(|k| same(&k.kid.fingerprint(), given))
+            .ok_or_else(|| differs(given, &waiting))?,
+        None => one(&waiting, &wish.at)?,
+    };
+    if key.state == KeyState::Approved {
+        let said = both("Hộp này đã được duyệt.", "This box is approved already.");
+        return print(out, said.in_lang(lang));
+    }
+    if keyring.request(&wish.at, &key.kid) == Request::Elsewhere {
+        return Err(Trouble::no(both(
+            "Khóa này đang là của một điểm cầu khác (có thể thẻ nhớ đã bị sao chép). Thu hồi ở điểm cầu kia, hoặc tạo khóa mới trên hộp này.",
+            "This key is another room's (perhaps a disk was copied). Revoke it there, or make a new key on this box.",
+        )));
+    }
+    let replaced = keyring.approved(&wish.at).map(|k| k.kid.fingerprint());
+    let mut question = both(
+        format!(
+            "Điểm cầu {} ({}), mã nhận dạng hộp:\n\n    {}\n",
+            wish.at,
+            key.name,
+            key.kid.fingerprint()
+        ),
+        format!(
+            "Room {} ({}), fingerprint of its box:\n\n    {}\n",
+            wish.at,
+            key.name,
+            key.kid.fingerprint()
+        ),
+    );
+    if let Some(old) = &replaced {
+        question.vi += &format!("\nThay cho hộp {old}: hộp cũ sẽ bị thu hồi.\n");
+        question.en += &format!("\nIt replaces the box {old}, which will be revoked.\n");
+    }
+    confirm(wish, &question, lang, out)?;
+    decide(&mut store, &wish.at, &key.kid, KeyState::Approved, now_ms)?;
+    let done = both(
+        format!("Đã duyệt hộp {} của điểm cầu {}.", key.kid.fingerprint(), wish.at),
+        format!("The box {} of {} is approved.", key.kid.fingerprint(), wish.at),
+    );
+    print(out, done.in_lang(lang))
+}
+
+/// Revokes the room's key, or the one that is named.
+///
+/// # Errors
+/// As [`approve`].
+pub fn revoke(
+    store: &Path,
+    wish: &Wish,
+    lang: Lang,
+    now_ms: i64,
+    out: &mut impl Write,
+) -> Result<Exit, Trouble> {
+    let mut store = open(store)?;
+    let keyring = Keyring::new(store.keys()?);
+    let keys: Vec<&RoomKey> = keyring
+        .keys_of(&wish.at)
+        .filter(|k| k.state != KeyState::Revoked)
+        .collect();
+    if keys.is_empty() {
+        return Err(no_such_room(&wish.at));
+    }
+    let key = match (&wish.fingerprint, keyring.approved(&wish.at)) {
+        (Some(given), _) => keys
+            .iter()
+            .copied()
+            .find(|k| same(&k.kid.fingerprint(), given))
+            .ok_or_else(|| differs(given, &keys))?,
+        (None, Some(key)) => key,
+        (None, None) => one(&keys, &wish.at)?,
+    };
+    let question = both(
+        format!(
+            "Thu hồi hộp {} của điểm cầu {}: báo cáo của hộp sẽ bị từ chối.\n",
+            key.kid.fingerprint(),
+            wish.at
+        ),
+        format!(
+            "Revoke the box {} of {}: its reports will be refused.\n",
+            key.kid.fingerprint(),
+            wish.at
+        ),
+    );
+    confirm(wish, &question, lang, out)?;
+    decide(&mut store, &wish.at, &key.kid, KeyState::Revoked, now_ms)?;
+    let done = both(
+        format!(
+            "Đã thu hồi hộp {} của điểm cầu {}.",
+            key.kid.fingerprint(),
+            wish.at
+        ),
+        format!("The box {} of {} is revoked.", key.kid.fingerprint(), wish.at),
+    );
+    print(out, done.in_lang(lang))
+}
+
+/// Asks, unless the wish is plain: the fingerprint was given, or it was said not to ask.
+fn confirm(wish: &Wish, question: &Sentence, lang: Lang, out: &mut impl Write) -> Result<(), Trouble> {
+    print(out, question.in_lang(lang))?;
+    if wish.yes || wish.fingerprint.is_some() {
+        return Ok(());
+    }
+    let stdin = std::io::stdin();
+    if !stdin.is_terminal() {
+        return Err(Trouble::usage(both(
+            "Không có bàn phím để hỏi. Thêm --fingerprint với mã được đọc qua điện thoại, hoặc --yes.",
+            "There is nobody to ask. Add --fingerprint with what was read over the telephone, or --yes.",
+        )));
+    }
+    let ask = both(
+        "So mã với hộp qua điện thoại. Đúng không? [c/K] ",
+        "Compare it with the box over the telephone. Is it the same? [y/N] ",
+    );
+    write!(out, "{}", ask.in_lang(lang))
+        .and_then(|()| out.flush())
+        .map_err(|e| Trouble::output(&e))?;
+    let mut answer = String::new();
+    // An unreadable answer is no.
+    let _ = stdin.lock().read_line(&mut answer);
+    if ["c", "co", "có", "y", "yes"].contains(&answer.trim().to_lowercase().as_str()) {
+        Ok(())
+    } else {
+        Err(Trouble::no(both("Không thay đổi gì.", "Nothing was changed.")))
+    }
+}
+
+/// Fingerprints are compared as they are heard: case, groups and spaces do not matter.
+fn same(fingerprint: &str, given: &str) -> bool {
+    let heard = |text: &str| -> String {
+        text.chars()
+            .filter(char::is_ascii_alphanumeric)
+            .map(|c| c.to_ascii_uppercase())
+            .collect()
+    };
+    heard(fingerprint) == heard(given)
+}
+
+fn differs(given: &str, waiting: &[&RoomKey]) -> Trouble {
+    let list = fingerprints(waiting);
+    let (vi, en) = if list.is_empty() {
+        ("    (không có)".to_owned(), "    (none)".to_owned())
+    } else {
+        (list.clone(), list)
+    };
+    let given = text::clean(given);
+    Trouble::no(both(
+        format!("Mã {given} khác với hộp đang chờ; không thay đổi gì. Đang chờ:\n{vi}"),
+        format!("{given} is not the box that waits; nothing was changed. Waiting:\n{en}"),
+    ))
+}
+
+fn one<'a>(keys: &[&'a RoomKey], at: &RoomAddress) -> Result<&'a RoomKey, Trouble> {
+    match keys {
+        [one] => Ok(one),
+        [] => Err(Trouble::no(both(
+            format!("Không có hộp nào của {at} đang chờ duyệt."),
+            format!("No box of {at} waits to be approved."),
+        ))),
+        several => {
+            let list = fingerprints(several);
+            Err(Trouble::no(both(
+                format!("Có nhiều hộp của {at}; chọn một bằng --fingerprint:\n{list}"),
+                format!("There are several boxes of {at}; choose one with --fingerprint:\n{list}"),
+            )))
+        }
+    }
+}
+
+fn fingerprints(keys: &[&RoomKey]) -> String {
+    keys.iter()
+        .map(|k| format!("    {}", k.kid.fingerprint()))
+        .collect::<Vec<_>>()
+        .join("\n")
+}

@@ -1,0 +1,89 @@
+//! The rig: real programs on free loopback ports with temporary state, ended by id when it is dropped.
+//!
+//! * [`process`]: one program, its lines, its end.
+//! * [`sim`]: a simulated room (`bridgepoint-sim`) and its control port.
+//! * [`nut`]: the real `upsd` with the `dummy-ups` driver.
+//! * [`hub`] and [`agent`]: the programs under test, driven as a user drives them.
+//!
+//! Nothing here waits by sleeping: each wait is for a line, a file or an answer, with a deadline.
+
+pub mod agent;
+pub mod hub;
+pub mod nut;
+pub mod process;
+pub mod sim;
+
+use std::io;
+use std::net::TcpListener;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result, bail};
+
+/// Whatever is waited for comes within this, or the rig says what did not come.
+pub const PATIENCE: Duration = Duration::from_secs(20);
+
+/// A program of this workspace, as `make build` leaves it beside the running one.
+///
+/// # Errors
+/// When it was not built.
+pub fn built(name: &str) -> Result<PathBuf> {
+    let own = std::env::current_exe().context("the running program's own file")?;
+    // A test stands in target/debug/deps, a program in target/debug.
+    let found = own
+        .ancestors()
+        .skip(1)
+        .take(2)
+        .map(|folder| folder.join(name))
+        .find(|path| path.is_file());
+    found.with_context(|| format!("{name} is not built; run: cargo build --workspace --bins"))
+}
+
+/// A program of Debian's, in its usual places.
+///
+/// # Errors
+/// When it is not installed.
+pub fn installed(name: &str, places: &[&str]) -> Result<PathBuf> {
+    let found = places
+        .iter()
+        .map(|place| PathBuf::from(place).join(name))
+        .find(|path| path.is_file());
+    found.with_context(|| {
+        format!(
+            "{name} is not installed; see packaging/apt/ (looked in {})",
+            places.join(", ")
+        )
+    })
+}
+
+/// A loopback port that nobody listens on at this moment.
+///
+/// # Errors
+/// When the system gives none.
+pub fn free_port() -> io::Result<u16> {
+    Ok(TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.port())
+}
+
+/// Asks again and again until `done` gives something. Each question has to be a real one (a connection, a
+/// file, an answer): this adds no pause of its own beyond giving up the processor.
+///
+/// # Errors
+/// When it does not come within `patience`; `what` says what was waited for.
+pub fn until<T>(what: &str, patience: Duration, mut done: impl FnMut() -> Result<Option<T>>) -> Result<T> {
+    let began = now();
+    loop {
+        if let Some(found) = done()? {
+            return Ok(found);
+        }
+        if now().duration_since(began) > patience {
+            bail!("{what} did not come within {} s", patience.as_secs());
+        }
+        std::thread::park_timeout(Duration::from_millis(10));
+    }
+}
+
+/// The rig's clock: for its own patience, never for what is tested.
+#[allow(clippy::disallowed_methods)] // this is the rig's clock
+fn now() -> Instant {
+    Instant::now()
+}

@@ -1,0 +1,135 @@
+//! The hub, as an operator runs it.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context as _, Result};
+use serde_json::Value;
+
+use super::process::{Output, Process, run, succeed};
+use super::{PATIENCE, built, until};
+
+/// A running hub with its own broker.
+#[derive(Debug)]
+pub struct Hub {
+    process: Option<Process>,
+    config: PathBuf,
+    state: PathBuf,
+    /// Where rooms connect, `mqtt://127.0.0.1:PORT`.
+    pub broker: String,
+    /// Its page, `http://127.0.0.1:PORT`.
+    pub page: String,
+}
+
+impl Hub {
+    /// Starts a hub in `dir` on free ports.
+    ///
+    /// # Errors
+    /// When it does not start.
+    pub fn start(dir: &Path) -> Result<Self> {
+        std::fs::create_dir_all(dir)?;
+        let config = dir.join("hub.toml");
+        let text = "[hub]\norgs = [\"quang-ninh\"]\n[broker]\naddress = \"own\"\nlisten = \"127.0.0.1:0\"\n[page]\nlisten = \"127.0.0.1:0\"\n";
+        std::fs::write(&config, text)?;
+        let mut hub = Self {
+            process: None,
+            config,
+            state: dir.join("state"),
+            broker: String::new(),
+            page: String::new(),
+        };
+        hub.serve()?;
+        // From now on the same ports, so that a hub that comes back is found again.
+        let port = |address: &str| address.rsplit(':').next().unwrap_or("0").to_owned();
+        let fixed = text
+            .replacen("127.0.0.1:0", &format!("127.0.0.1:{}", port(&hub.broker)), 1)
+            .replacen("127.0.0.1:0", &format!("127.0.0.1:{}", port(&hub.page)), 1);
+        std::fs::write(&hub.config, fixed)?;
+        Ok(hub)
+    }
+
+    /// Starts it (again).
+    ///
+    /// # Errors
+    /// When it does not start.
+    pub fn serve(&mut self) -> Result<()> {
+        let facts = self.state.join("serve.json");
+        let _from_before = std::fs::remove_file(&facts);
+        let mut command = self.command()?;
+        command
+            .arg("serve")
+            .env("BRIDGEPOINT_LOG", "info")
+            .env("RUST_LOG", "info");
+        let process = Process::start("bridgepoint-hub", &command)?;
+        let found: Result<Value> = until("the hub's serve.json", PATIENCE, || {
+            Ok(std::fs::read(&facts)
+                .ok()
+                .and_then(|text| serde_json::from_slice(&text).ok()))
+        });
+        let said: Value = found.with_context(|| process.said())?;
+        let word = |key: &str| {
+            said.get(key)
+                .and_then(Value::as_str)
+                .map(str::to_owned)
+                .with_context(|| format!("serve.json has no {key}"))
+        };
+        self.broker = word("broker")?;
+        self.page = word("page")?;
+        self.process = Some(process);
+        Ok(())
+    }
+
+    /// Stops it in order.
+    ///
+    /// # Errors
+    /// When it does not end.
+    pub fn stop(&mut self) -> Result<()> {
+        if let Some(process) = self.process.take() {
+            process.stop(PATIENCE)?;
+        }
+        Ok(())
+    }
+
+    /// Everything that it has said.
+    #[must_use]
+    pub fn said(&self) -> String {
+        self.process.as_ref().map(Process::said).unwrap_or_default()
+    }
+
+    /// Runs one of its commands.
+    ///
+    /// # Errors
+    /// When it cannot be started.
+    pub fn run(&self, args: &[&str]) -> Result<Output> {
+        run(self.command()?.args(args))
+    }
+
+    /// Approves a room's box, whatever its fingerprint.
+    ///
+    /// # Errors
+    /// When there is nothing to approve.
+    pub fn approve(&self, room: &str) -> Result<String> {
+        succeed(self.command()?.args(["room", "approve", room, "--yes"]))
+    }
+
+    /// What it knows of a room, as JSON.
+    ///
+    /// # Errors
+    /// When it does not know it.
+    pub fn room(&self, room: &str) -> Result<Value> {
+        let text = succeed(self.command()?.args(["room", "show", room, "--json"]))?;
+        serde_json::from_str(&text).context("room show --json")
+    }
+
+    /// Its program with configuration and state.
+    fn command(&self) -> Result<Command> {
+        let mut command = Command::new(built("bridgepoint-hub")?);
+        command
+            .arg("--config")
+            .arg(&self.config)
+            .arg("--state")
+            .arg(&self.state)
+            .env_remove("BRIDGEPOINT_STATE");
+        Ok(command)
+    }
+}

@@ -1,0 +1,221 @@
+//! One program: its lines as they come, its end by id.
+
+use std::io::{BufRead as _, BufReader, Read};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::mpsc::{Receiver, channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, bail};
+use rustix::process::{Pid, Signal, kill_process};
+
+/// A running program. Dropping it ends it.
+#[derive(Debug)]
+pub struct Process {
+    name: String,
+    child: Child,
+    stdout: Receiver<String>,
+    stderr: Receiver<String>,
+    said: Arc<Mutex<String>>,
+}
+
+impl Process {
+    /// Starts `command`; `name` is for messages.
+    ///
+    /// # Errors
+    /// When it cannot be started.
+    pub fn start(name: &str, command: &Command) -> Result<Self> {
+        let mut command = with_parent(command);
+        let mut child = command
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .with_context(|| format!("{name} cannot be started ({})", command.get_program().display()))?;
+        let said = Arc::new(Mutex::new(String::new()));
+        let stdout = lines(child.stdout.take(), Arc::clone(&said));
+        let stderr = lines(child.stderr.take(), Arc::clone(&said));
+        Ok(Self {
+            name: name.to_owned(),
+            child,
+            stdout,
+            stderr,
+            said,
+        })
+    }
+
+    /// Its process id.
+    #[must_use]
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// The next line of its standard output.
+    ///
+    /// # Errors
+    /// When none comes in time, with everything that it has said.
+    pub fn stdout_line(&self, patience: Duration) -> Result<String> {
+        self.stdout
+            .recv_timeout(patience)
+            .map_err(|_| self.silent("a line on standard output"))
+    }
+
+    /// Reads its standard error until a line contains `wanted`.
+    ///
+    /// # Errors
+    /// When none comes in time, with everything that it has said.
+    pub fn stderr_until(&self, wanted: &str, patience: Duration) -> Result<String> {
+        loop {
+            let line = self
+                .stderr
+                .recv_timeout(patience)
+                .map_err(|_| self.silent(wanted))?;
+            if line.contains(wanted) {
+                return Ok(line);
+            }
+        }
+    }
+
+    /// Everything that it has said so far, on both outputs.
+    #[must_use]
+    pub fn said(&self) -> String {
+        self.said.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Sends a signal.
+    ///
+    /// # Errors
+    /// When it is gone.
+    pub fn signal(&self, signal: Signal) -> Result<()> {
+        let pid = Pid::from_child(&self.child);
+        kill_process(pid, signal).with_context(|| format!("{} (pid {})", self.name, self.id()))
+    }
+
+    /// Asks it to end (SIGTERM) and waits for that.
+    ///
+    /// # Errors
+    /// When it does not end in time.
+    pub fn stop(mut self, patience: Duration) -> Result<ExitStatus> {
+        self.signal(Signal::TERM)?;
+        let name = self.name.clone();
+        super::until(&format!("the end of {name}"), patience, || {
+            Ok(self.child.try_wait()?)
+        })
+    }
+
+    /// Ends it at once (SIGKILL), as a power cut would.
+    pub fn kill(mut self) {
+        self.end();
+    }
+
+    fn end(&mut self) {
+        let _already_gone = self.child.kill();
+        let _reaped = self.child.wait();
+    }
+
+    fn silent(&self, wanted: &str) -> anyhow::Error {
+        anyhow::anyhow!(
+            "{} did not say \"{wanted}\" in time; it said:\n{}",
+            self.name,
+            self.said()
+        )
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        // In order first: what it has started itself ends with it.
+        if self.signal(Signal::TERM).is_ok() {
+            let _ended = super::until(&self.name.clone(), Duration::from_secs(5), || {
+                Ok(self.child.try_wait()?)
+            });
+        }
+        self.end();
+    }
+}
+
+/// The same command, which ends when the thread that starts it does: nothing is left behind by a rig that is
+/// killed. `setpriv` is part of util-linux, which every Debian has; elsewhere the command is as it was.
+fn with_parent(command: &Command) -> Command {
+    let mut wrapped = match super::installed("setpriv", &["/usr/bin", "/bin"]) {
+        Ok(setpriv) => {
+            let mut wrapped = Command::new(setpriv);
+            wrapped
+                .args(["--pdeathsig", "TERM", "--"])
+                .arg(command.get_program());
+            wrapped
+        }
+        Err(_) => Command::new(command.get_program()),
+    };
+    wrapped.args(command.get_args());
+    for (key, value) in command.get_envs() {
+        match value {
+            Some(value) => wrapped.env(key, value),
+            None => wrapped.env_remove(key),
+        };
+    }
+    wrapped
+}
+
+/// How a program ended and what it printed.
+#[derive(Debug, Clone)]
+pub struct Output {
+    /// Exit code; -1 when a signal ended it.
+    pub code: i32,
+    /// Standard output.
+    pub stdout: String,
+    /// Standard error.
+    pub stderr: String,
+}
+
+/// Runs a command to its end.
+///
+/// # Errors
+/// When it cannot be started.
+pub fn run(command: &mut Command) -> Result<Output> {
+    let output = command
+        .stdin(Stdio::null())
+        .output()
+        .with_context(|| format!("{}", command.get_program().display()))?;
+    Ok(Output {
+        code: output.status.code().unwrap_or(-1),
+        stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
+        stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+    })
+}
+
+/// Runs a command that has to succeed. Gives its standard output.
+///
+/// # Errors
+/// When it cannot be started or ends with another code than 0.
+pub fn succeed(command: &mut Command) -> Result<String> {
+    let output = run(command)?;
+    if output.code != 0 {
+        bail!(
+            "{command:?} ended with {}:\n{}{}",
+            output.code,
+            output.stdout,
+            output.stderr
+        );
+    }
+    Ok(output.stdout)
+}
+
+fn lines(from: Option<impl Read + Send + 'static>, said: Arc<Mutex<String>>) -> Receiver<String> {
+    let (tell, lines) = channel();
+    if let Some(from) = from {
+        thread::spawn(move || {
+            for line in BufReader::new(from).lines().map_while(Result::ok) {
+                {
+                    let mut said = said.lock().unwrap_or_else(PoisonError::into_inner);
+                    said.push_str(&line);
+                    said.push('\n');
+                }
+                // Nobody may be listening any more; the lines are kept in `said`.
+                let _heard = tell.send(line);
+            }
+        });
+    }
+    lines
+}

@@ -1,0 +1,324 @@
+//! Scenarios as data: a room, what is wrong with it, and what the check has to find.
+//!
+//! `tests/scenarios/NN-name.toml` each; `sim.toml` and `room.toml` beside them are the room that all share.
+//! Every scenario ends by proving from the simulators' journals that nothing was sent beyond the reviewed list.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, Result, bail, ensure};
+use bridgepoint_protocol::claims::{Finding, Report, Status};
+use serde::Deserialize;
+
+use crate::rig::agent::{Agent, Check};
+use crate::rig::hub::Hub;
+use crate::rig::nut::Nut;
+use crate::rig::sim::Sim;
+
+/// One scenario.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Scenario {
+    /// What it is about.
+    pub title: String,
+    /// Faults of the simulated devices.
+    #[serde(default, rename = "fault")]
+    pub faults: Vec<Fault>,
+    /// What is done to the UPS.
+    #[serde(default)]
+    pub ups: UpsState,
+    /// The hub's part, where it has one.
+    #[serde(default)]
+    pub hub: HubState,
+    /// What is checked; absent = everything.
+    #[serde(default)]
+    pub only: Option<String>,
+    /// What has to be found.
+    pub expect: Expect,
+}
+
+/// A fault of a simulated device, by its names on the control port.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Fault {
+    /// E.g. `codec`, `camera.main`, `mic.chair`.
+    pub device: String,
+    /// The fault's name.
+    pub name: String,
+}
+
+/// What is done to the UPS.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct UpsState {
+    /// Variables that are changed in upsd.
+    #[serde(default)]
+    pub set: BTreeMap<String, String>,
+    /// What is done to the driver.
+    #[serde(default)]
+    pub driver: Driver,
+}
+
+/// The UPS's driver.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Driver {
+    /// It works.
+    #[default]
+    Alive,
+    /// It was killed.
+    Killed,
+    /// It hangs.
+    Frozen,
+}
+
+/// The hub's part.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum HubState {
+    /// The room has none.
+    #[default]
+    None,
+    /// It is there, and has approved the box.
+    There,
+    /// It has approved the box, is away while the check is made, and comes back.
+    Away,
+}
+
+/// What has to be found.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Expect {
+    /// The verdict.
+    pub verdict: String,
+    /// The exit code.
+    pub exit: i32,
+    /// `status code` by check; every check that is not named here has to pass or to be skipped.
+    #[serde(default)]
+    pub findings: BTreeMap<String, String>,
+}
+
+/// Where the scenarios are.
+#[must_use]
+pub fn folder() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("scenarios")
+}
+
+/// The scenarios' names, in order.
+///
+/// # Errors
+/// When the folder cannot be read.
+pub fn names() -> Result<Vec<String>> {
+    let mut names = Vec::new();
+    for file in std::fs::read_dir(folder())? {
+        let name = file?.file_name().to_string_lossy().into_owned();
+        if let Some(name) = name
+            .strip_suffix(".toml")
+            .filter(|n| n.starts_with(|c: char| c.is_ascii_digit()))
+        {
+            names.push(name.to_owned());
+        }
+    }
+    names.sort();
+    Ok(names)
+}
+
+/// The whole rig of one scenario.
+pub struct Stage {
+    /// The simulated devices.
+    pub sim: Sim,
+    /// The UPS.
+    pub nut: Nut,
+    /// The hub, where there is one.
+    pub hub: Option<Hub>,
+    /// The box.
+    pub agent: Agent,
+}
+
+impl Stage {
+    /// Sets up the room that all scenarios share, healthy.
+    ///
+    /// # Errors
+    /// When something does not start.
+    pub fn set(dir: &Path, with_hub: bool) -> Result<Self> {
+        let read = |name: &str| std::fs::read_to_string(folder().join(name)).with_context(|| name.to_owned());
+        let sim = Sim::start(&dir.join("sim"), &read("sim.toml")?)?;
+        let nut = Nut::start(&dir.join("nut"), Path::new(sim.address("ups.dev_file")?))?;
+        let hub = with_hub.then(|| Hub::start(&dir.join("hub"))).transpose()?;
+        let mut config = read("room.toml")?.replace("{ups}", &nut.address());
+        for device in ["codec", "camera.main", "mic.chair", "mic.desk"] {
+            config = config.replace(&format!("{{{device}}}"), sim.address(device)?);
+        }
+        if let Some(hub) = &hub {
+            config.push_str(&format!("\n[hub]\nbroker = \"{}\"\n", hub.broker));
+        }
+        let agent = Agent::new(&dir.join("agent"), &config)?;
+        Ok(Self { sim, nut, hub, agent })
+    }
+
+    /// Has the hub take the box's key.
+    ///
+    /// # Errors
+    /// When it does not.
+    pub fn enrol(&self) -> Result<()> {
+        let hub = self.hub.as_ref().context("this stage has no hub")?;
+        let asked = self.agent.run(&["enrol"])?;
+        ensure!(
+            asked.code == 0,
+            "enrol ended with {}:\n{}{}\n{}",
+            asked.code,
+            asked.stdout,
+            asked.stderr,
+            hub.said()
+        );
+        hub.approve("quang-ninh/bai-chay")?;
+        let taken = self.agent.run(&["enrol", "--lang", "en"])?;
+        ensure!(
+            taken.code == 0,
+            "enrol ended with {}:\n{}{}\n{}",
+            taken.code,
+            taken.stdout,
+            taken.stderr,
+            hub.said()
+        );
+        Ok(())
+    }
+}
+
+/// Plays a scenario.
+///
+/// # Errors
+/// What was found and not expected, or expected and not found.
+pub fn play(name: &str) -> Result<()> {
+    let text = std::fs::read_to_string(folder().join(format!("{name}.toml")))?;
+    let scenario: Scenario = bridgepoint_protocol::written::read(name, &text)?;
+    let dir = tempfile::tempdir()?;
+    let mut stage = Stage::set(dir.path(), scenario.hub != HubState::None)?;
+    if scenario.hub != HubState::None {
+        stage.enrol()?;
+    }
+    for fault in &scenario.faults {
+        stage.sim.fault(&fault.device, &fault.name, true)?;
+    }
+    for (variable, value) in &scenario.ups.set {
+        stage.nut.set(variable, value)?;
+    }
+    match scenario.ups.driver {
+        Driver::Alive => {}
+        Driver::Killed => stage.nut.kill_driver()?,
+        Driver::Frozen => stage.nut.freeze_driver()?,
+    }
+    if scenario.hub == HubState::Away {
+        stage.hub.as_mut().context("hub")?.stop()?;
+    }
+    let args: Vec<&str> = scenario
+        .only
+        .as_deref()
+        .map_or_else(Vec::new, |only| vec!["--only", only]);
+    let check = stage.agent.check(&args)?;
+    compare(&scenario.expect, &check)?;
+    prove_clean(&mut stage.sim)?;
+    if scenario.hub != HubState::None {
+        delivered(&mut stage, &check.report, scenario.hub)?;
+    }
+    let book = stage.agent.run(&["logbook", "verify"])?;
+    ensure!(
+        book.code == 0,
+        "the logbook does not hold: {}{}",
+        book.stdout,
+        book.stderr
+    );
+    Ok(())
+}
+
+/// Nothing was sent beyond the reviewed list, and something was sent at all.
+///
+/// # Errors
+/// Names what was sent.
+pub fn prove_clean(sim: &mut Sim) -> Result<()> {
+    ensure!(
+        !sim.journal()?.is_empty(),
+        "the devices received nothing: this proves nothing"
+    );
+    let violations = sim.violations()?;
+    ensure!(
+        violations.is_empty(),
+        "sent beyond the reviewed list:\n{}",
+        violations.join("\n")
+    );
+    Ok(())
+}
+
+fn compare(expect: &Expect, check: &Check) -> Result<()> {
+    let mut wrong = Vec::new();
+    let verdict = check.report.claimed_verdict().word();
+    if (verdict, check.code) != (expect.verdict.as_str(), expect.exit) {
+        wrong.push(format!(
+            "verdict {verdict}, exit {}; expected {}, {}",
+            check.code, expect.verdict, expect.exit
+        ));
+    }
+    for (id, expected) in &expect.findings {
+        match check.report.findings.iter().find(|f| f.check == *id) {
+            None => wrong.push(format!("{id} is missing; expected {expected}")),
+            Some(found) if said(found) != *expected => {
+                wrong.push(format!(
+                    "{id}: {}; expected {expected} ({:?})",
+                    said(found),
+                    found.params
+                ));
+            }
+            Some(_) => {}
+        }
+    }
+    let others = check
+        .report
+        .findings
+        .iter()
+        .filter(|f| !expect.findings.contains_key(&f.check));
+    for finding in others.filter(|f| !f.check.starts_with("host.") || f.check == "host.logbook") {
+        if !matches!(finding.status(), Status::Pass | Status::Skipped) {
+            wrong.push(format!(
+                "{}: {} was not expected ({:?})",
+                finding.check,
+                said(finding),
+                finding.params
+            ));
+        }
+    }
+    if wrong.is_empty() {
+        return Ok(());
+    }
+    bail!("{}\n{}", wrong.join("\n"), check.stderr)
+}
+
+fn said(finding: &Finding) -> String {
+    format!("{} {}", finding.status().word(), finding.code)
+}
+
+/// The hub has the report, with the room's own verdict, once; where it was away it has it after it came back.
+fn delivered(stage: &mut Stage, report: &Report, state: HubState) -> Result<()> {
+    if state == HubState::Away {
+        let hub = stage.hub.as_mut().context("hub")?;
+        hub.serve()?;
+        // The next caller of any kind delivers what waits; this one asks no device.
+        stage.agent.check(&["--only", "host.logbook"])?;
+    }
+    let hub = stage.hub.as_ref().context("hub")?;
+    let room = hub.room("quang-ninh/bai-chay")?;
+    let text = room.to_string();
+    ensure!(
+        text.contains(&report.run),
+        "the hub does not have run {}:\n{text}\n{}",
+        report.run,
+        hub.said()
+    );
+    let book = stage.agent.run(&["logbook", "list", "--json"])?;
+    let rows: Vec<serde_json::Value> = serde_json::from_str(&book.stdout)?;
+    let waiting: Vec<_> = rows
+        .iter()
+        .filter(|row| row.get("received_ms").is_none_or(serde_json::Value::is_null))
+        .collect();
+    ensure!(waiting.is_empty(), "not receipted: {waiting:?}\n{}", hub.said());
+    Ok(())
+}
