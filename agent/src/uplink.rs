@@ -4,6 +4,7 @@
 //! [`Delivery`] is the pure part (what to offer now, and when next); this file drives it over MQTT.
 
 mod delivery;
+mod hear;
 pub(crate) mod mqtt;
 mod pin;
 mod readiness;
@@ -12,8 +13,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bridgepoint_protocol::WIRE_VERSION;
-use bridgepoint_protocol::claims::{Command, CommandKind, Enrol, Presence, PresenceState, Receipt};
-use bridgepoint_protocol::envelope::{Kid, Kind, Sealed, open, seal};
+use bridgepoint_protocol::claims::{Enrol, Presence, PresenceState};
+use bridgepoint_protocol::envelope::{Kid, Kind, Sealed, seal};
 use bridgepoint_protocol::topic::{HubTopic, RoomTopic, Topic};
 use tokio::sync::{mpsc, watch};
 
@@ -284,163 +285,6 @@ impl Driver {
             }
             self.delivery.sent(seq, now);
         }
-    }
-
-    fn hear(&mut self, session: &mut Session, topic: &str, payload: &[u8]) {
-        match topic.parse() {
-            Ok(Topic::Hub(_, HubTopic::Key)) => self.hub_key(payload),
-            Ok(Topic::Hub(_, HubTopic::State)) => self.hub_state(payload),
-            Ok(Topic::Room(_, RoomTopic::Receipt)) => self.receipt(session, payload),
-            Ok(Topic::Room(_, RoomTopic::Command)) => self.command(session, payload),
-            // Plans are kept by the broker until this box follows them.
-            _ => {}
-        }
-    }
-
-    fn hub_key(&mut self, payload: &[u8]) {
-        if payload.is_empty() {
-            return;
-        }
-        let shown = self.station.pin().shown(payload, self.configured_key.as_deref());
-        match shown {
-            Shown::Known => {}
-            Shown::Pinned => {
-                let pin = self.station.pin().clone();
-                if let Some(key) = pin.verifying() {
-                    tracing::warn!(fingerprint = %key.kid().fingerprint(), "the province's key was seen for the first time and is trusted from now on");
-                }
-                if let Err(error) = pin.save(&self.station.state) {
-                    tracing::error!(%error, "the province's key could not be kept");
-                }
-                self.delivery.enrol_again_after(clock::instant(), Duration::ZERO);
-            }
-            Shown::Strange(kid) => {
-                tracing::error!(fingerprint = %kid.fingerprint(), "the province shows another key than before; compare its fingerprint by telephone, then run \"bridgepoint-agent enrol --accept-hub\"");
-                self.tell.send_replace(Standing::StrangeHub { kid });
-            }
-            Shown::Unreadable => tracing::warn!("what the province shows as its key is none"),
-        }
-    }
-
-    /// The hub has come back: it may have missed what was sent while it was away.
-    fn hub_state(&mut self, payload: &[u8]) {
-        let online = serde_json::from_slice::<Presence>(payload)
-            .is_ok_and(|presence| presence.state.or(PresenceState::Lost) == PresenceState::Online);
-        if online {
-            self.delivery.connected();
-        }
-    }
-
-    fn receipt(&mut self, session: &mut Session, payload: &[u8]) {
-        let Some(receipt) = self.signed_by_hub::<Receipt>(payload, Kind::Receipt) else {
-            return;
-        };
-        if receipt.org != self.station.settings.address.org
-            || receipt.room != self.station.settings.address.room
-        {
-            tracing::warn!("a receipt for another room came here; ignored");
-            return;
-        }
-        match receipt.seq {
-            None => self.enrolment_taken(session, &receipt),
-            Some(seq) => {
-                let kept = self.station.receipt(&String::from_utf8_lossy(payload), &receipt);
-                match kept {
-                    Ok(_) => {
-                        self.delivery.receipted(seq);
-                        self.tell.send_replace(Standing::Online);
-                    }
-                    // The entry stays in the outbox and is receipted again.
-                    Err(error) => tracing::error!(%error, "a receipt could not be kept"),
-                }
-            }
-        }
-    }
-
-    fn enrolment_taken(&mut self, session: &mut Session, receipt: &Receipt) {
-        if self
-            .enrolment
-            .as_ref()
-            .is_none_or(|sealed| sealed.hash != receipt.hash)
-        {
-            return;
-        }
-        let pin = {
-            let mut pin = self.station.pin();
-            pin.enrolled = Some(self.station.key.kid().clone());
-            pin.clone()
-        };
-        if let Err(error) = pin.save(&self.station.state) {
-            tracing::error!(%error, "the province's approval could not be kept; it is asked for again after a restart");
-        }
-        if let Some(nonce) = &receipt.nonce {
-            self.station.book().challenge(nonce.clone());
-        }
-        tracing::info!("the province has taken this box's key");
-        self.delivery.connected();
-        self.tell.send_replace(Standing::Online);
-        self.publish_readiness(session);
-    }
-
-    fn command(&mut self, session: &mut Session, payload: &[u8]) {
-        let Some(command) = self.signed_by_hub::<Command>(payload, Kind::Command) else {
-            return;
-        };
-        if command.exp_ms < clock::wall_ms() {
-            tracing::warn!(id = %command.id, "a command of the province came too late; ignored");
-            return;
-        }
-        match command.kind.or(CommandKind::LineSlot) {
-            CommandKind::Resend => {
-                let (from, to) = (command.from.unwrap_or(1), command.to.unwrap_or(u64::MAX));
-                self.resend(session, from, to);
-            }
-            CommandKind::Check | CommandKind::LineSlot => {
-                tracing::info!(id = %command.id, "the province asks for something that this version does not do");
-            }
-        }
-    }
-
-    /// Entries that the hub is missing, as many as go at once; it asks again for the rest.
-    fn resend(&mut self, session: &mut Session, from: u64, to: u64) {
-        let entries = match crate::logbook::texts(&self.station.logbook_dir(), from, to) {
-            Ok(entries) => entries,
-            Err(error) => {
-                tracing::error!(%error, "the entries that the province misses cannot be read");
-                return;
-            }
-        };
-        for (seq, kind, jws) in entries {
-            let topic = if kind == Kind::Report {
-                RoomTopic::Report
-            } else {
-                RoomTopic::Event
-            };
-            if !session.publish(Tag::Entry(seq), &self.topic(topic), false, jws) {
-                return;
-            }
-        }
-    }
-
-    fn refused(&mut self, tag: Tag, reason: &str) {
-        // Before the hub has opened the room's topics everything but the enrolment is refused: no news.
-        if !self.enrolled() && tag != Tag::Enrol {
-            return;
-        }
-        tracing::error!(what = ?tag, reason, "the broker refuses what this box sends");
-        self.tell.send_replace(Standing::Refused {
-            reason: reason.to_owned(),
-        });
-    }
-
-    /// Opens what the hub has signed; anything else is told and ignored.
-    fn signed_by_hub<T: serde::de::DeserializeOwned>(&self, payload: &[u8], kind: Kind) -> Option<T> {
-        let hub = self.station.pin().verifying();
-        let opened =
-            open(payload, &[kind], |kid| hub.filter(|key| key.kid() == *kid)).and_then(|o| o.claims());
-        opened
-            .map_err(|why| tracing::warn!(%why, "a message that the province did not sign was ignored"))
-            .ok()
     }
 
     fn enrolled(&self) -> bool {

@@ -12,7 +12,7 @@ use bridgepoint_protocol::name::{Name, RoomAddress};
 use crate::board::Board;
 use crate::bucket::{Bucket, Turn};
 use crate::challenge::Challenger;
-use crate::fleet::standing;
+use crate::fleet::{Standing, standing};
 use crate::keyring::{KeyState, Keyring, RoomKey};
 use crate::store::{Store, StoreError};
 
@@ -21,6 +21,9 @@ mod keep;
 
 /// The same gap is asked for again after this, milliseconds.
 const ASK_AGAIN_MS: i64 = 60_000;
+
+/// The broker knows its new rules after this, milliseconds.
+const BROKER_LEARNS_MS: i64 = 1000;
 
 /// Rooms that have not been heard for this long are not asked, milliseconds.
 const HEARD_LATELY_MS: i64 = 5 * 60_000;
@@ -228,54 +231,64 @@ impl<S: Store> Desk<S> {
         Ok(answer)
     }
 
-    /// Another process has written: `room approve` or `room revoke`.
+    /// Another process has written: `room approve` or `room revoke`. Only when all of it is read is it believed, so
+    /// that a database that fails now is asked again and no approval goes without its receipt.
     fn learn_decisions(&mut self, now_ms: i64, publish: &mut Vec<Publish>) -> Result<(), StoreError> {
-        let now = Keyring::new(self.store.keys()?);
-        let before = std::mem::replace(&mut self.keyring, now);
+        let ring = Keyring::new(self.store.keys()?);
+        let unchanged = |key: &&RoomKey| self.keyring.keys_of(&key.at).any(|k| k == *key);
+        let changed: Vec<RoomKey> = ring.iter().filter(|key| !unchanged(key)).cloned().collect();
+        let rows = self.rows_now(changed.iter().map(|key| &key.at).collect(), now_ms)?;
+        let before = std::mem::replace(&mut self.keyring, ring);
         self.access_stale = true;
-        let changed: Vec<RoomKey> = self
-            .keyring
-            .iter()
-            .filter(|key| !before.keys_of(&key.at).any(|k| k == *key))
-            .cloned()
-            .collect();
-        let mut touched = BTreeSet::new();
         for key in changed {
             let was = before
                 .keys_of(&key.at)
                 .find(|k| k.kid == key.kid)
                 .map(|k| k.state);
-            if key.state == KeyState::Approved && was != Some(KeyState::Approved) {
-                tracing::info!(room = %key.at, fingerprint = key.kid.fingerprint(), "approved");
-                let turn = Turn::Now;
-                let owed = Owed {
-                    at: key.at.clone(),
-                    seq: None,
-                    hash: key.enrolment,
-                    received_ms: key.last_ms,
-                    turn,
-                };
-                self.receipt(&owed, now_ms, publish);
-            }
-            if key.state == KeyState::Revoked && was != Some(KeyState::Revoked) {
-                tracing::info!(room = %key.at, fingerprint = key.kid.fingerprint(), "revoked");
-            }
-            touched.insert(key.at);
-        }
-        self.store.begin()?;
-        let mut rows = Vec::new();
-        for at in &touched {
-            match self.row(at, now_ms) {
-                Ok(row) => rows.extend(row),
-                Err(e) => {
-                    self.store.rollback();
-                    return Err(e);
+            let (room, fingerprint) = (tracing::field::display(&key.at), key.kid.fingerprint());
+            match key.state {
+                KeyState::Approved if was != Some(KeyState::Approved) => {
+                    tracing::info!(room, fingerprint, "approved");
+                    // A room that the broker keeps out until it is told could not hear the receipt now.
+                    let hears = self.access.contains(&key.at);
+                    let turn = if hears {
+                        Turn::Now
+                    } else {
+                        Turn::At(now_ms + BROKER_LEARNS_MS)
+                    };
+                    let (seq, hash, received_ms) = (None, key.enrolment, key.last_ms);
+                    self.receipt(
+                        &Owed {
+                            at: key.at,
+                            seq,
+                            hash,
+                            received_ms,
+                            turn,
+                        },
+                        now_ms,
+                        publish,
+                    );
                 }
+                KeyState::Revoked if was != Some(KeyState::Revoked) => {
+                    tracing::info!(room, fingerprint, "revoked");
+                }
+                _ => {}
             }
         }
-        self.store.commit()?;
         self.board.put(rows);
         Ok(())
+    }
+
+    fn rows_now(&mut self, rooms: BTreeSet<&RoomAddress>, now_ms: i64) -> Result<Vec<Standing>, StoreError> {
+        self.store.begin()?;
+        let read: Result<Vec<_>, _> = rooms.into_iter().map(|at| self.row(at, now_ms)).collect();
+        match read {
+            Ok(rows) => self.store.commit().map(|()| rows.into_iter().flatten().collect()),
+            Err(e) => {
+                self.store.rollback();
+                Err(e)
+            }
+        }
     }
 
     fn access_if_changed(&mut self) -> Option<BTreeSet<RoomAddress>> {

@@ -140,6 +140,7 @@ fn head(html: &mut Html, view: &View, lang: Lang) {
     }
     let spoken = match &view.running {
         Some(_) => text::state(lang, "running"),
+        None if line.is_empty() => label.to_owned(),
         None => format!("{label}. {line}"),
     };
     html.raw("<p class=\"sr\" id=\"live\" role=\"status\" aria-live=\"polite\">")

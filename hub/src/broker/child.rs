@@ -272,3 +272,14 @@ async fn end(child: &mut tokio::process::Child, pid: Option<Pid>) {
         let _ = child.kill().await;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::find;
+
+    #[test]
+    fn programs_are_found_or_not() {
+        assert!(find("sh").is_some());
+        assert!(find("mosquitto-that-is-not-there").is_none());
+    }
+}

@@ -159,6 +159,19 @@ fn an_approval_in_another_process_is_answered_at_the_next_tick() {
     rig.decide(&it, KeyState::Revoked);
     let answer = rig.desk.tick(NOW + 1500).unwrap();
     assert_eq!((answer.publish.len(), answer.access), (0, Some([].into())));
+    rig.decide(&it, KeyState::Approved);
+    let answer = rig.desk.tick(NOW + 2000).unwrap();
+    assert_eq!(
+        (answer.publish.len(), answer.access),
+        (0, Some([it.at.clone()].into()))
+    );
+    assert_eq!(rig.desk.tick(NOW + 2900).unwrap().publish.len(), 0);
+    let answer = rig.desk.tick(NOW + 3000).unwrap();
+    assert_eq!(
+        rig.receipts(&answer.publish)[0].seq,
+        None,
+        "as soon as the broker lets it hear"
+    );
 }
 
 #[test]
@@ -527,9 +540,12 @@ fn a_full_disk_answers_nothing_and_loses_nothing() {
 
     full.set(false);
     assert!(desk.take(&[enrol], NOW).unwrap().access.is_some());
+    full.set(true);
     let mut other = SqliteStore::open(&dir.path().join("hub.db")).unwrap();
     decide(&mut other, &it.at, it.key.kid(), KeyState::Approved, NOW).unwrap();
-    desk.tick(NOW).unwrap();
+    assert!(desk.tick(NOW).is_err(), "an approval cannot be learnt now");
+    full.set(false);
+    assert_eq!(desk.tick(NOW).unwrap().publish.len(), 1, "and is not forgotten");
     let mut it = it;
     let report = letter(&it.topic("report"), &it.ready().jws);
     full.set(true);

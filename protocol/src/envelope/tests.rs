@@ -7,14 +7,8 @@ use serde_json::json;
 
 use super::*;
 
-/// A fixed key, so that failures repeat. PKCS #8 v2 as `ring` reads it, from a seed.
-pub(crate) fn key(seed: u8) -> SigningKey {
-    let pair = Ed25519KeyPair::from_seed_unchecked(&[seed; 32]).unwrap();
-    let public: [u8; 32] = pair.public_key().as_ref().try_into().unwrap();
-    SigningKey {
-        pair,
-        kid: VerifyingKey(public).kid(),
-    }
+fn key(seed: u8) -> SigningKey {
+    SigningKey::of_seed(seed)
 }
 
 fn sealed() -> (SigningKey, Sealed) {
@@ -30,7 +24,7 @@ fn with_header(header: &str) -> Vec<u8> {
         URL_SAFE_NO_PAD.encode(header),
         URL_SAFE_NO_PAD.encode(r#"{"v":1}"#)
     );
-    let signature = key.pair.sign(signed.as_bytes());
+    let signature = key.sign(signed.as_bytes());
     format!("{signed}.{}", URL_SAFE_NO_PAD.encode(signature.as_ref())).into_bytes()
 }
 
