@@ -165,7 +165,12 @@ impl<S: Store> Desk<S> {
     /// [`StoreError`]: then nothing of it is kept and nothing is answered; the rooms send it again.
     pub fn take(&mut self, letters: &[Letter], now_ms: i64) -> Result<Answer, StoreError> {
         self.store.begin()?;
-        let kept = self.keep(letters, now_ms);
+        let mut answer = Answer::default();
+        // An approval in another process is learnt first: a repeated enrolment would else write over it what
+        // this process remembers.
+        let kept = self
+            .learn_news(now_ms, &mut answer.publish)
+            .and_then(|()| self.keep(letters, now_ms));
         let committed = match kept {
             Ok(done) => self.store.commit().map(|()| done),
             Err(e) => {
@@ -184,7 +189,6 @@ impl<S: Store> Desk<S> {
                 return Err(e);
             }
         };
-        let mut answer = Answer::default();
         for owed in &work.receipts {
             self.receipt(owed, now_ms, &mut answer.publish);
         }
@@ -205,11 +209,7 @@ impl<S: Store> Desk<S> {
     /// [`StoreError`].
     pub fn tick(&mut self, now_ms: i64) -> Result<Answer, StoreError> {
         let mut answer = Answer::default();
-        let mark = self.store.change_mark()?;
-        if mark != self.mark {
-            self.learn_decisions(now_ms, &mut answer.publish)?;
-            self.mark = mark;
-        }
+        self.learn_news(now_ms, &mut answer.publish)?;
         let later = self.delayed.split_off(&(now_ms + 1, 0));
         answer
             .publish
@@ -229,6 +229,16 @@ impl<S: Store> Desk<S> {
         }
         answer.access = self.access_if_changed();
         Ok(answer)
+    }
+
+    /// Learns what another process has written since this was asked last, if anything.
+    fn learn_news(&mut self, now_ms: i64, publish: &mut Vec<Publish>) -> Result<(), StoreError> {
+        let mark = self.store.change_mark()?;
+        if mark != self.mark {
+            self.learn_decisions(now_ms, publish)?;
+            self.mark = mark;
+        }
+        Ok(())
     }
 
     /// Another process has written: `room approve` or `room revoke`. Only when all of it is read is it believed, so

@@ -10,9 +10,13 @@ use bridgepoint_protocol::envelope::{
 };
 use bridgepoint_protocol::name::{Name, RoomAddress};
 use bridgepoint_protocol::topic::{RoomTopic, Topic};
-use serde::Serialize;
 
 use crate::keyring::{Keyring, Request, Standing};
+
+mod reason;
+
+pub use reason::Reason;
+use reason::reason_of;
 
 /// Largest `state` message, bytes.
 const MAX_PRESENCE: usize = 4096;
@@ -114,73 +118,6 @@ pub struct Refused {
     pub why: Reason,
     /// More about it, for the log.
     pub detail: String,
-}
-
-/// Why a message is not taken. Counted for each room.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Reason {
-    /// Larger than 64 KiB.
-    Oversized,
-    /// A topic that is no room's here.
-    Topic,
-    /// No envelope, another kind than belongs on this topic, or claims that cannot be read.
-    Malformed,
-    /// A version of the wire that is not spoken here.
-    Version,
-    /// The signature does not hold, or the header is one that is refused.
-    Forged,
-    /// The claims name another room than the topic, or the key is another room's.
-    WrongRoom,
-    /// A key that never asked.
-    UnknownKey,
-    /// A key that waits for the operator.
-    PendingKey,
-    /// A key that is trusted no more.
-    RevokedKey,
-    /// Too many keys wait already.
-    TooManyKeys,
-    /// Two histories.
-    Fork,
-    /// More in a short time than is taken from one room.
-    Flood,
-}
-
-impl Reason {
-    /// All of them.
-    pub const ALL: [Self; 12] = [
-        Self::Oversized,
-        Self::Topic,
-        Self::Malformed,
-        Self::Version,
-        Self::Forged,
-        Self::WrongRoom,
-        Self::UnknownKey,
-        Self::PendingKey,
-        Self::RevokedKey,
-        Self::TooManyKeys,
-        Self::Fork,
-        Self::Flood,
-    ];
-
-    /// The word in the database and in JSON.
-    #[must_use]
-    pub fn word(self) -> &'static str {
-        match self {
-            Self::Oversized => "oversized",
-            Self::Topic => "topic",
-            Self::Malformed => "malformed",
-            Self::Version => "version",
-            Self::Forged => "forged",
-            Self::WrongRoom => "wrong-room",
-            Self::UnknownKey => "unknown-key",
-            Self::PendingKey => "pending-key",
-            Self::RevokedKey => "revoked-key",
-            Self::TooManyKeys => "too-many-keys",
-            Self::Fork => "fork",
-            Self::Flood => "flood",
-        }
-    }
 }
 
 /// Decides about one message. `around` looks up what is held around an entry (room, chain, number); it is asked
@@ -378,16 +315,6 @@ fn address(org: &Name, room: &Name) -> RoomAddress {
     RoomAddress {
         org: org.clone(),
         room: room.clone(),
-    }
-}
-
-fn reason_of(e: &OpenError) -> Reason {
-    match e {
-        OpenError::TooLarge { .. } => Reason::Oversized,
-        OpenError::Forged | OpenError::Header(_) | OpenError::BadKey => Reason::Forged,
-        OpenError::UnknownKey(_) => Reason::UnknownKey,
-        OpenError::Version(_) => Reason::Version,
-        OpenError::Malformed | OpenError::WrongKind { .. } | OpenError::Claims(_) => Reason::Malformed,
     }
 }
 

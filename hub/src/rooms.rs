@@ -5,11 +5,13 @@ use std::io::Write;
 use std::path::Path;
 use std::sync::Arc;
 
+use bridgepoint_protocol::chain::ChainState;
 use bridgepoint_protocol::name::RoomAddress;
 use bridgepoint_protocol::text::{self, Lang};
 
 use crate::detail::{RoomDetail, detail};
 use crate::fleet::{Enrolment, RoomState, fleet, standing};
+use crate::ingest::Reason;
 use crate::keyring::KeyState;
 use crate::page::json::Wanted;
 use crate::page::view::{view_text, why_text};
@@ -153,17 +155,24 @@ fn described(detail: &RoomDetail, lang: Lang, now_ms: i64) -> String {
     }
     if let Some(state) = s.chain.state {
         let (held, missing, forks) = (s.chain.held, s.chain.missing, s.chain.forks);
-        let said = both(
-            format!(
-                "Sổ nhật ký: {} mục, thiếu {missing}, mâu thuẫn {forks} ({})",
-                held,
-                state.word()
+        let said = match state {
+            ChainState::Complete => both(
+                format!("Sổ nhật ký: {held} mục, đủ và nguyên vẹn"),
+                format!("Logbook: {held} entries, complete"),
             ),
-            format!(
-                "Logbook: {held} entries, {missing} missing, {forks} contradicting ({})",
-                state.word()
+            ChainState::Pending => both(
+                format!("Sổ nhật ký: {held} mục, còn chờ {missing} mục"),
+                format!("Logbook: {held} entries, waiting for {missing}"),
             ),
-        );
+            ChainState::Forked => both(
+                format!(
+                    "Sổ nhật ký: {held} mục, có {forks} mục mâu thuẫn. Gọi điểm cầu; nếu hộp đã được cài lại: thu hồi rồi duyệt lại."
+                ),
+                format!(
+                    "Logbook: {held} entries, {forks} contradicting. Call the room; if its box was set up anew, revoke it and approve it again."
+                ),
+            ),
+        };
         lines.push(said.in_lang(lang).to_owned());
     }
     if s.result.as_ref().is_some_and(|r| r.verdict_differs) {
@@ -186,10 +195,14 @@ fn described(detail: &RoomDetail, lang: Lang, now_ms: i64) -> String {
             moment(key.decided_ms.unwrap_or(key.first_ms))
         ));
     }
-    for (why, count) in &s.refused {
+    for (word, count) in &s.refused {
+        let why = Reason::ALL
+            .into_iter()
+            .find(|why| why.word() == word)
+            .map_or_else(|| both(word, word), Reason::said);
         let said = both(
-            format!("Từ chối {} tin: {why}", count.n),
-            format!("Refused {}: {why}", count.n),
+            format!("Từ chối {} tin {}", count.n, why.vi),
+            format!("Refused {} messages {}", count.n, why.en),
         );
         lines.push(format!("{}  ({})", said.in_lang(lang), moment(count.last_ms)));
     }

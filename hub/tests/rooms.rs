@@ -140,7 +140,9 @@ async fn what_does_not_hold_is_counted_and_has_no_receipt() {
         assert_eq!(refused[reason]["n"], 1, "{reason}: {refused}");
     }
     let told = hub.command(&["room", "show", "abc/one"]);
-    assert!(String::from_utf8_lossy(&told.stdout).contains("Refused 1: forged"));
+    assert!(
+        String::from_utf8_lossy(&told.stdout).contains("Refused 1 messages whose signature does not hold")
+    );
 }
 
 #[tokio::test]

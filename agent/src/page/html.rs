@@ -2,7 +2,7 @@
 //! `<main>` alone for the script that puts a new state in the old one's place.
 
 use bridgepoint_protocol::page::lines::Again;
-use bridgepoint_protocol::page::{CSS, Html, Sign, draw};
+use bridgepoint_protocol::page::{CSS, Html, MORPH, Sign, draw};
 use bridgepoint_protocol::text::{self, Lang, Params};
 
 use super::view::View;
@@ -42,6 +42,7 @@ pub(crate) fn page(view: &View, lang: Lang, frame: Frame<'_>) -> String {
     html.raw("<script")
         .attr("nonce", frame.nonce)
         .raw(">")
+        .raw(MORPH)
         .raw(include_str!("page.js"))
         .raw("</script></body></html>");
     html.finish()

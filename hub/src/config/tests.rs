@@ -77,6 +77,24 @@ fn every_key_of_the_contract() {
     );
 }
 
+/// What is shipped as a sample works as it is.
+#[test]
+fn the_shipped_sample() {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../packaging/etc/bridgepoint/hub.toml");
+    let settings = read(&file).unwrap();
+    assert!(matches!(settings.broker, Broker::Own { tls: Some(_), .. }));
+    // The keys that stand there as comments work as well.
+    let text = std::fs::read_to_string(&file).unwrap();
+    let commented = |line: &str| {
+        line.strip_prefix("# ")
+            .filter(|rest| rest.contains(" = "))
+            .unwrap_or(line)
+            .to_owned()
+    };
+    let all: Vec<String> = text.lines().map(commented).collect();
+    parse(&file, &all.join("\n")).unwrap();
+}
+
 #[test]
 fn a_broker_of_somebody_else() {
     let tls = "ca_file = \"a\"\ncert_file = \"b\"\nkey_file = \"c\"\n";

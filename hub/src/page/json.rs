@@ -19,8 +19,8 @@ use crate::fleet::{RoomState, View, fleet};
 /// Rooms in one answer, unless fewer are asked for.
 const PAGE: usize = 500;
 
-/// The most rooms in one answer.
-const MAX_PAGE: usize = 2000;
+/// The most rooms in one answer over HTTP.
+pub const MAX_PAGE: usize = 2000;
 
 /// Listeners for changes at the same time.
 const MAX_LISTENERS: usize = 64;
@@ -39,7 +39,7 @@ pub struct Wanted {
     pub q: Option<String>,
     /// Left out at the front.
     pub offset: Option<usize>,
-    /// At most so many, up to 2000.
+    /// At most so many; 500 when it is not said.
     pub limit: Option<usize>,
     /// Language of a page; no matter here.
     pub lang: Option<String>,
@@ -59,6 +59,13 @@ pub struct Fleet {
 }
 
 impl Wanted {
+    /// The same, for one answer over HTTP: not more than [`MAX_PAGE`] rooms.
+    #[must_use]
+    pub fn bounded(self) -> Self {
+        let limit = self.limit.map(|limit| limit.min(MAX_PAGE));
+        Self { limit, ..self }
+    }
+
     /// The rooms that are wanted, out of all.
     #[must_use]
     pub fn of(&self, all: Vec<RoomState>, now_ms: i64) -> Fleet {
@@ -87,7 +94,7 @@ impl Wanted {
         rooms = rooms
             .into_iter()
             .skip(self.offset.unwrap_or(0))
-            .take(self.limit.unwrap_or(PAGE).min(MAX_PAGE))
+            .take(self.limit.unwrap_or(PAGE))
             .collect();
         Fleet {
             now_ms,
@@ -102,7 +109,7 @@ impl Wanted {
 pub async fn rooms(State(shared): Pages, Query(wanted): Query<Wanted>) -> Json<Fleet> {
     let page = shared.page();
     let now_ms = (page.clock)();
-    Json(wanted.of(fleet(page.board.rooms(), now_ms), now_ms))
+    Json(wanted.bounded().of(fleet(page.board.rooms(), now_ms), now_ms))
 }
 
 /// `GET /api/v1/rooms/<org>/<room>`.

@@ -268,6 +268,15 @@ fn what_is_wanted() {
         }),
         (3, vec![])
     );
+    assert_eq!(
+        Wanted {
+            limit: Some(usize::MAX),
+            ..Wanted::default()
+        }
+        .bounded()
+        .limit,
+        Some(json::MAX_PAGE)
+    );
     let counts = Wanted {
         org: text("abc"),
         view: text("ready"),

@@ -18,7 +18,9 @@ pub async fn fleet(State(shared): Pages, Query(wanted): Query<Wanted>) -> Html<S
     let now_ms = (page.clock)();
     let lang = lang(wanted.lang.as_deref(), page.lang);
     Html(fleet_page(
-        &wanted.of(fleet::fleet(page.board.rooms(), now_ms), now_ms),
+        &wanted
+            .bounded()
+            .of(fleet::fleet(page.board.rooms(), now_ms), now_ms),
         lang,
     ))
 }

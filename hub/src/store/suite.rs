@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use bridgepoint_protocol::chain::Neighbours;
+use bridgepoint_protocol::claims::PresenceState;
 use bridgepoint_protocol::envelope::{EntryHash, seal};
 use proptest::prelude::*;
 use serde_json::json;
