@@ -164,13 +164,8 @@ impl<S: Store> Desk<S> {
     /// # Errors
     /// [`StoreError`]: then nothing of it is kept and nothing is answered; the rooms send it again.
     pub fn take(&mut self, letters: &[Letter], now_ms: i64) -> Result<Answer, StoreError> {
-        self.store.begin()?;
-        let mut answer = Answer::default();
-        // An approval in another process is learnt first: a repeated enrolment would else write over it what
-        // this process remembers.
-        let kept = self
-            .learn_news(now_ms, &mut answer.publish)
-            .and_then(|()| self.keep(letters, now_ms));
+        self.begin_knowing_all(now_ms)?;
+        let kept = self.keep(letters, now_ms);
         let committed = match kept {
             Ok(done) => self.store.commit().map(|()| done),
             Err(e) => {
@@ -189,6 +184,7 @@ impl<S: Store> Desk<S> {
                 return Err(e);
             }
         };
+        let mut answer = Answer::default();
         for owed in &work.receipts {
             self.receipt(owed, now_ms, &mut answer.publish);
         }
@@ -229,6 +225,29 @@ impl<S: Store> Desk<S> {
         }
         answer.access = self.access_if_changed();
         Ok(answer)
+    }
+
+    /// Opens a transaction in which this process knows every decision of another: a repeated enrolment would
+    /// else write over an approval what is remembered here. Receipts that follow go out with the next tick.
+    fn begin_knowing_all(&mut self, now_ms: i64) -> Result<(), StoreError> {
+        loop {
+            let mut publish = Vec::new();
+            self.learn_news(now_ms, &mut publish)?;
+            for message in publish {
+                self.delayed_count += 1;
+                self.delayed.insert((now_ms, self.delayed_count), message);
+            }
+            self.store.begin()?;
+            // From here on nobody else can write; whoever did since the look above is heard first.
+            match self.store.change_mark() {
+                Ok(mark) if mark == self.mark => return Ok(()),
+                Ok(_) => self.store.rollback(),
+                Err(e) => {
+                    self.store.rollback();
+                    return Err(e);
+                }
+            }
+        }
     }
 
     /// Learns what another process has written since this was asked last, if anything.

@@ -4,11 +4,14 @@
 //! * [`sim`]: a simulated room (`bridgepoint-sim`) and its control port.
 //! * [`nut`]: the real `upsd` with the `dummy-ups` driver.
 //! * [`hub`] and [`agent`]: the programs under test, driven as a user drives them.
+//! * [`mqtt`] and [`http`]: other programs' view of the broker and of the pages.
 //!
 //! Nothing here waits by sleeping: each wait is for a line, a file or an answer, with a deadline.
 
 pub mod agent;
+pub mod http;
 pub mod hub;
+pub mod mqtt;
 pub mod nut;
 pub mod process;
 pub mod sim;

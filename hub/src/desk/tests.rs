@@ -116,6 +116,21 @@ impl Rig {
 }
 
 #[test]
+fn an_approval_outlives_an_enrolment_that_comes_before_the_next_tick() {
+    let mut rig = rig();
+    let it = Box::new("abc/one");
+    rig.send(&it.topic("enrol"), &it.enrolment().jws);
+    rig.decide(&it, KeyState::Approved);
+    // The box asks again at this very moment: what the desk remembers of it is a moment old.
+    let answer = rig.send(&it.topic("enrol"), &it.enrolment().jws);
+    assert!(rig.receipts(&answer.publish).iter().any(|r| r.hash == it.enrolment().hash));
+    assert_eq!(rig.board.room(&it.at).unwrap().enrolment, crate::fleet::Enrolment::Approved);
+    let other = SqliteStore::open(&rig.dir.path().join("hub.db")).unwrap();
+    let kept = other.keys().unwrap();
+    assert!(kept.iter().all(|key| key.state == KeyState::Approved), "{kept:?}");
+}
+
+#[test]
 fn an_approval_in_another_process_is_answered_at_the_next_tick() {
     let mut rig = rig();
     let it = Box::new("abc/one");

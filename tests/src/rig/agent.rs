@@ -6,7 +6,7 @@ use std::process::Command;
 use anyhow::{Context as _, Result};
 use bridgepoint_protocol::claims::Report;
 
-use super::process::{Output, Process, run};
+use super::process::{Output, Process, run, succeed};
 use super::{PATIENCE, built};
 
 /// One room's box: a configuration and a state directory.
@@ -14,6 +14,18 @@ use super::{PATIENCE, built};
 pub struct Agent {
     config: PathBuf,
     state: PathBuf,
+}
+
+/// The configuration of a room with a codec and nothing else, at the hub's `broker` where there is one.
+#[must_use]
+pub fn small_room(id: &str, codec: &str, broker: Option<&str>) -> String {
+    let hub = broker.map_or_else(String::new, |broker| format!("\n[hub]\nbroker = \"{broker}\"\n"));
+    format!(
+        "[room]\nid = \"{id}\"\norg = \"quang-ninh\"\nname = \"UBND phường Bãi Cháy\"\n\n\
+         [[contact]]\nrole = \"operator\"\nname = \"VNPT khu vực\"\nphone = \"0203 3825 547\"\n\n\
+         [codec]\ndriver = \"cisco\"\naddress = \"{codec}\"\n\n\
+         [page]\nlisten = \"127.0.0.1:0\"\n{hub}"
+    )
 }
 
 /// A check and what came of it.
@@ -42,6 +54,12 @@ impl Agent {
         })
     }
 
+    /// Its configuration file.
+    #[must_use]
+    pub fn config(&self) -> &Path {
+        &self.config
+    }
+
     /// Its state directory.
     #[must_use]
     pub fn state(&self) -> &Path {
@@ -54,6 +72,46 @@ impl Agent {
     /// When it cannot be started.
     pub fn run(&self, args: &[&str]) -> Result<Output> {
         run(self.command(args)?.env("BRIDGEPOINT_LOG", "warn"))
+    }
+
+    /// The lines of its logbook's files, in order: entries and receipts.
+    ///
+    /// # Errors
+    /// When they cannot be read.
+    pub fn lines(&self) -> Result<Vec<String>> {
+        let mut files = self.months()?;
+        files.sort();
+        let mut lines = Vec::new();
+        for file in files {
+            let text = std::fs::read_to_string(&file).with_context(|| file.display().to_string())?;
+            lines.extend(text.lines().map(str::to_owned));
+        }
+        Ok(lines)
+    }
+
+    /// The files of its logbook.
+    ///
+    /// # Errors
+    /// When there is no logbook.
+    pub fn months(&self) -> Result<Vec<PathBuf>> {
+        let dir = self.state.join("logbook");
+        std::fs::read_dir(&dir)
+            .with_context(|| dir.display().to_string())?
+            .map(|file| Ok(file?.path()))
+            .collect()
+    }
+
+    /// What people compare over the telephone.
+    ///
+    /// # Errors
+    /// When it has no key yet.
+    pub fn fingerprint(&self) -> Result<String> {
+        let shown = succeed(&mut self.command(&["key", "show", "--lang", "en"])?)?;
+        let first = shown.lines().next().unwrap_or_default();
+        let (_, fingerprint) = first
+            .rsplit_once(' ')
+            .with_context(|| format!("key show says no fingerprint: {shown}"))?;
+        Ok(fingerprint.to_owned())
     }
 
     /// Makes a check and reads its JSON.

@@ -104,6 +104,12 @@ impl Hub {
         run(self.command()?.args(args))
     }
 
+    /// The socket of its own broker that only it uses: all topics are read there.
+    #[must_use]
+    pub fn socket(&self) -> PathBuf {
+        self.state.join("broker").join("hub.sock")
+    }
+
     /// Approves a room's box, whatever its fingerprint.
     ///
     /// # Errors

@@ -104,6 +104,18 @@ impl Process {
         })
     }
 
+    /// Waits until it ends by itself. Gives its exit code, -1 when a signal ended it.
+    ///
+    /// # Errors
+    /// When it does not end in time.
+    pub fn ended(mut self, patience: Duration) -> Result<i32> {
+        let name = self.name.clone();
+        let status = super::until(&format!("the end of {name}"), patience, || {
+            Ok(self.child.try_wait()?)
+        })?;
+        Ok(status.code().unwrap_or(-1))
+    }
+
     /// Ends it at once (SIGKILL), as a power cut would.
     pub fn kill(mut self) {
         self.end();
