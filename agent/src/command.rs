@@ -1,12 +1,23 @@
 //! The commands: each reads what it needs, does one thing, prints the result and gives the exit code.
 //! Standard output carries the result, standard error everything else.
 
+/// Prints a part of the result on standard output; gives the [`Failure`] up where it cannot be printed.
+macro_rules! out {
+    ($($part:tt)*) => { $crate::command::print(format_args!($($part)*))? };
+}
+
+/// As `out!`, a line.
+macro_rules! outln {
+    ($($part:tt)*) => { $crate::command::print(format_args!("{}\n", format_args!($($part)*)))? };
+}
+
 mod check;
 mod daemon;
 mod enrol;
 mod records;
 mod verify;
 
+use std::io::Write as _;
 use std::path::Path;
 
 use bridgepoint_hw::media::Program;
@@ -99,6 +110,18 @@ pub(crate) async fn perform(command: Command) -> u8 {
     })
 }
 
+/// Prints on standard output. Whoever has read enough (`| head`) and went away is no fault of the check's; a full
+/// disk behind it is, for the caller then has no result.
+fn print(part: std::fmt::Arguments<'_>) -> Result<(), Failure> {
+    let mut output = std::io::stdout().lock();
+    match output.write_fmt(part).and_then(|()| output.flush()) {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(Failure::internal(format!(
+            "the result cannot be written to standard output ({error}); free space where it goes, or give it another place"
+        ))),
+        _ => Ok(()),
+    }
+}
+
 fn settings(place: &Where) -> Result<Settings, Failure> {
     let mut settings = config::load(&place.config).map_err(Failure::config)?;
     settings.lang = place.lang.unwrap_or(settings.lang);
@@ -132,7 +155,7 @@ fn media(place: &Where) -> Result<Program, Failure> {
 
 fn config_check(place: &Where) -> Outcome {
     let settings = settings(place)?;
-    println!(
+    outln!(
         "{}",
         crate::say::config_summary(&settings, &place.config.display().to_string())
     );
@@ -143,20 +166,20 @@ fn key_init(place: &Where) -> Outcome {
     let state = state(place);
     let _lock = state.lock().map_err(Failure::internal)?;
     let key = key::load_or_make(&state).map_err(Failure::internal)?;
-    println!("{}", crate::say::fingerprint(lang(place), key.kid()));
+    outln!("{}", crate::say::fingerprint(lang(place), key.kid()));
     Ok(exit::OK)
 }
 
 fn key_show(place: &Where, json: bool) -> Outcome {
     let key = key::load(&state(place)).map_err(Failure::internal)?;
     if json {
-        println!(
+        outln!(
             "{}",
             serde_json::to_string(&key.verifying().jwk()).map_err(Failure::internal)?
         );
     } else {
-        println!("{}", crate::say::fingerprint(lang(place), key.kid()));
-        println!("kid {}", key.kid());
+        outln!("{}", crate::say::fingerprint(lang(place), key.kid()));
+        outln!("kid {}", key.kid());
     }
     Ok(exit::OK)
 }

@@ -133,7 +133,8 @@ impl Front {
         self.cancel.send_replace(true);
         let mut now = self.watch();
         let idle = now.wait_for(|now| now.running.is_none());
-        let _late = tokio::time::timeout(Duration::from_secs(10), idle).await;
+        // Dropped at once: what `wait_for` gives keeps the run from telling that it has ended.
+        drop(tokio::time::timeout(Duration::from_secs(10), idle).await);
         if let Some(uplink) = &self.uplink {
             uplink.stop(Duration::from_secs(3)).await;
         }

@@ -15,6 +15,7 @@ mod judge;
 mod key;
 mod logbook;
 mod page;
+mod pin;
 mod plan;
 mod run;
 mod say;

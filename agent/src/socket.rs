@@ -154,7 +154,7 @@ pub(crate) async fn ask(path: &Path, request: &Request) -> io::Result<Option<Ans
         Err(e)
             if matches!(
                 e.kind(),
-                io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused
+                io::ErrorKind::NotFound | io::ErrorKind::NotADirectory | io::ErrorKind::ConnectionRefused
             ) =>
         {
             return Ok(None);

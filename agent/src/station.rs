@@ -21,9 +21,9 @@ use crate::clock;
 use crate::config::Settings;
 use crate::key::{self, KeyError};
 use crate::logbook::{Logbook, LogbookError, Stamp};
+use crate::pin::Pin;
 use crate::run::{LogbookKeys, Progress, Run, Tools};
 use crate::state::{StateDir, StateLock};
-use crate::uplink::Pin;
 
 /// The box at work. The state directory is locked while this lives.
 pub(crate) struct Station {

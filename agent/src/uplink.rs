@@ -6,7 +6,6 @@
 mod delivery;
 mod hear;
 pub(crate) mod mqtt;
-mod pin;
 mod readiness;
 
 use std::sync::Arc;
@@ -19,7 +18,6 @@ use bridgepoint_protocol::topic::{HubTopic, RoomTopic, Topic};
 use tokio::sync::{mpsc, watch};
 
 pub(crate) use delivery::Delivery;
-pub(crate) use pin::{Pin, Shown};
 
 use crate::clock;
 use crate::config::Hub;

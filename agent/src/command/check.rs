@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use bridgepoint_protocol::claims::{Scope, Trigger, TriggerKind};
-use bridgepoint_protocol::text::{self, Lang, Params};
+use bridgepoint_protocol::text::{self, Contacts, Params};
 use tokio::sync::{mpsc, watch};
 
 use super::{Failure, Outcome, media, settings, state};
@@ -55,13 +55,13 @@ pub(super) async fn check(
         eprintln!("bridgepoint-agent: {why}");
     }
     if json {
-        println!(
+        outln!(
             "{}",
             serde_json::to_string(&ended.report).map_err(Failure::internal)?
         );
     } else {
-        print!("{}", say::report(&ended.report, &settings, lang, Dress::stdout()));
-        println!("{}", delivery(&ended, &settings, lang));
+        out!("{}", say::report(&ended.report, &settings, lang, Dress::stdout()));
+        outln!("{}", delivery(&ended, &settings, place));
     }
     Ok(if stopped {
         exit::INTERRUPTED
@@ -172,7 +172,8 @@ fn show(step: &Progress, settings: &Settings, quiet: bool) {
     }
 }
 
-fn delivery(ended: &Ended, settings: &Settings, lang: Lang) -> String {
+fn delivery(ended: &Ended, settings: &Settings, place: &Where) -> String {
+    let lang = settings.lang;
     let waiting = params([("n", 1.into())]);
     match ended.delivery {
         Whereabouts::NoHub => text::ui(lang, "delivery-none", &Params::new()),
@@ -190,6 +191,18 @@ fn delivery(ended: &Ended, settings: &Settings, lang: Lang) -> String {
                 None => text::ui(lang, "delivery-kept", &waiting),
             }
         }
-        Whereabouts::NotApproved => text::ui(lang, "delivery-kept", &waiting),
+        Whereabouts::NotApproved => {
+            let own = crate::key::load(&state(place))
+                .map(|key| key.kid().fingerprint())
+                .unwrap_or_default();
+            let contacts = Contacts::new(&settings.contacts);
+            let said = text::sentence(
+                lang,
+                "hub.not-approved",
+                &params([("fingerprint", own.into())]),
+                &contacts,
+            );
+            format!("{}. {}", said.label, said.act)
+        }
     }
 }

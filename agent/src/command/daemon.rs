@@ -37,7 +37,7 @@ pub(super) async fn run(place: &Where) -> Outcome {
     );
     let serving = tokio::spawn(page::serve(page, Arc::clone(&front)));
     let answering = tokio::spawn(socket::serve(socket, Arc::clone(&front)));
-    println!("http://{address}/");
+    outln!("http://{address}/");
     tokio::select! {
         _ = term.recv() => {}
         _ = int.recv() => {}

@@ -8,9 +8,10 @@ use bridgepoint_protocol::text::{self, Contacts, Params};
 
 use super::{Failure, Outcome, media, settings, state};
 use crate::cli::{Where, exit};
+use crate::pin::Pin;
 use crate::say::{self, params};
 use crate::station::Station;
-use crate::uplink::{Pin, Standing, Uplink};
+use crate::uplink::{Standing, Uplink};
 
 /// How long the hub is waited for.
 const PATIENCE: Duration = Duration::from_secs(3);
@@ -33,7 +34,7 @@ pub(super) async fn enrol(place: &Where, accept_hub: bool) -> Outcome {
     }
     let contacts = Contacts::new(&settings.contacts);
     let station = Station::open(settings, state, media(place)?).map_err(Failure::internal)?;
-    println!("{}", say::fingerprint(lang, station.key.kid()));
+    outln!("{}", say::fingerprint(lang, station.key.kid()));
     let uplink = Uplink::start(Arc::clone(&station), &hub).map_err(Failure::config)?;
     let mut standing = uplink.standing.clone();
     let settled = standing.wait_for(|s| {
@@ -42,11 +43,12 @@ pub(super) async fn enrol(place: &Where, accept_hub: bool) -> Outcome {
             Standing::Online | Standing::StrangeHub { .. } | Standing::Refused { .. }
         )
     });
-    let _decided = tokio::time::timeout(PATIENCE, settled).await;
+    // Dropped at once: what `wait_for` gives keeps the uplink from telling anything new.
+    drop(tokio::time::timeout(PATIENCE, settled).await);
     let how = uplink.standing.borrow().clone();
     uplink.stop(Duration::from_secs(2)).await;
     if let Some(key) = station.pin().verifying() {
-        println!(
+        outln!(
             "{}",
             text::ui(
                 lang,
@@ -57,10 +59,10 @@ pub(super) async fn enrol(place: &Where, accept_hub: bool) -> Outcome {
     }
     let own = station.key.kid().fingerprint();
     match how {
-        Standing::Online => println!("{}", text::ui(lang, "enrol-approved", &Params::new())),
+        Standing::Online => outln!("{}", text::ui(lang, "enrol-approved", &Params::new())),
         Standing::NotApproved | Standing::Connecting => {
-            println!("{}", text::ui(lang, "enrol-sent", &Params::new()));
-            println!(
+            outln!("{}", text::ui(lang, "enrol-sent", &Params::new()));
+            outln!(
                 "{}",
                 text::ui_with(
                     lang,

@@ -27,21 +27,21 @@ pub(super) fn status(place: &Where, json: bool) -> Outcome {
         .and_then(|entry| entry.received_ms);
     if json {
         let status = json!({ "report": report, "received_ms": received_ms, "waiting": waiting });
-        println!("{}", serde_json::to_string(&status).map_err(Failure::internal)?);
+        outln!("{}", serde_json::to_string(&status).map_err(Failure::internal)?);
     } else {
         match &report {
-            Some(report) => print!("{}", say::report(report, &settings, lang, Dress::stdout())),
-            None => println!("{}", text::ui(lang, "no-report", &Params::new())),
+            Some(report) => out!("{}", say::report(report, &settings, lang, Dress::stdout())),
+            None => outln!("{}", text::ui(lang, "no-report", &Params::new())),
         }
         if let Some(at) = received_ms {
             let time = text::clock_time(lang, at);
-            println!(
+            outln!(
                 "{}",
                 text::ui(lang, "delivery-received", &params([("time", time.into())]))
             );
         }
         if waiting > 0 && settings.hub.is_some() {
-            println!(
+            outln!(
                 "{}",
                 text::ui(lang, "delivery-kept", &params([("n", waiting.into())]))
             );
@@ -58,7 +58,7 @@ pub(super) fn baseline_show(place: &Where, json: bool) -> Outcome {
     let lang = lang(place);
     let baseline = Baseline::load(&state(place)).map_err(Failure::internal)?;
     match baseline {
-        None => println!(
+        None => outln!(
             "{}",
             if json {
                 "null".to_owned()
@@ -67,12 +67,12 @@ pub(super) fn baseline_show(place: &Where, json: bool) -> Outcome {
             }
         ),
         Some(baseline) if json => {
-            println!("{}", serde_json::to_string(&baseline).map_err(Failure::internal)?);
+            outln!("{}", serde_json::to_string(&baseline).map_err(Failure::internal)?);
         }
         Some(baseline) => {
             let time = text::moment(lang, baseline.accepted_ms, crate::clock::wall_ms());
             let said = params([("time", time.into()), ("by", baseline.allowed_by.clone().into())]);
-            println!("{}", text::ui(lang, "baseline-since", &said));
+            outln!("{}", text::ui(lang, "baseline-since", &said));
             for finding in baseline
                 .findings
                 .iter()
@@ -83,7 +83,7 @@ pub(super) fn baseline_show(place: &Where, json: bool) -> Outcome {
                     .value
                     .map(|v| text::amount(lang, v, finding.unit.as_deref()));
                 let says: Vec<String> = finding.params.iter().map(|(k, v)| format!("{k}={v}")).collect();
-                println!(
+                outln!(
                     "  {label}: {} {}",
                     value.unwrap_or_default(),
                     text::clean(&says.join(" "))
@@ -130,7 +130,7 @@ pub(super) async fn baseline_accept(place: &Where, by: Option<String>, allowed_b
     }
     let time = text::clock_time(lang, crate::clock::wall_ms());
     let said = params([("time", time.into()), ("by", allowed_by.into())]);
-    println!("{}", text::ui(lang, "baseline-accepted", &said));
+    outln!("{}", text::ui(lang, "baseline-accepted", &said));
     Ok(exit::OK)
 }
 
@@ -145,11 +145,11 @@ pub(super) fn logbook_list(place: &Where, json: bool) -> Outcome {
                 json!({ "seq": entry.seq, "kind": entry.kind.typ(), "at_ms": entry.at_ms, "received_ms": entry.received_ms, "claims": claims })
             })
             .collect();
-        println!("{}", serde_json::to_string(&rows).map_err(Failure::internal)?);
+        outln!("{}", serde_json::to_string(&rows).map_err(Failure::internal)?);
         return Ok(exit::OK);
     }
     if listed.is_empty() {
-        println!("{}", text::ui(lang, "logbook-empty", &Params::new()));
+        outln!("{}", text::ui(lang, "logbook-empty", &Params::new()));
     }
     for entry in &listed {
         let received = match entry.received_ms {
@@ -160,7 +160,7 @@ pub(super) fn logbook_list(place: &Where, json: bool) -> Outcome {
             ),
             None => "–".into(),
         };
-        println!(
+        outln!(
             "{:>6}  {}  {}  {received}",
             entry.seq,
             text::moment(lang, entry.at_ms, crate::clock::wall_ms()),

@@ -10,8 +10,8 @@ use super::{Failure, Outcome, lang, read, state};
 use crate::cli::{Where, exit};
 use crate::key;
 use crate::logbook;
+use crate::pin::Pin;
 use crate::say::params;
-use crate::uplink::Pin;
 
 /// The whole logbook of this box.
 pub(super) fn logbook(place: &Where) -> Outcome {
@@ -25,7 +25,7 @@ pub(super) fn logbook(place: &Where) -> Outcome {
         .collect();
     match logbook::verify(&state.join("logbook"), &agent, &hub) {
         Ok(walk) if walk.entries == 0 => {
-            println!("{}", text::ui(lang, "logbook-empty", &text::Params::new()));
+            outln!("{}", text::ui(lang, "logbook-empty", &text::Params::new()));
             Ok(exit::OK)
         }
         Ok(walk) => {
@@ -36,9 +36,9 @@ pub(super) fn logbook(place: &Where) -> Outcome {
                 ("first", first.into()),
                 ("last", last.into()),
             ]);
-            println!("{}", text::ui(lang, "logbook-ok", &said));
+            outln!("{}", text::ui(lang, "logbook-ok", &said));
             if let Some((_, hash)) = walk.head {
-                println!("{hash}");
+                outln!("{hash}");
             }
             Ok(exit::OK)
         }
@@ -47,7 +47,7 @@ pub(super) fn logbook(place: &Where) -> Outcome {
                 ("line", broken.line.into()),
                 ("reason", broken.why.clone().into()),
             ]);
-            println!(
+            outln!(
                 "{}",
                 text::ui_with(lang, "logbook-broken", &said, &Contacts::default())
             );
@@ -69,10 +69,10 @@ pub(super) fn file(place: &Where, path: &Path, given: &[PathBuf]) -> Outcome {
             agent: &keys,
             hub: &keys,
         };
-        return Ok(match verify(&bytes, keys, None) {
+        return match verify(&bytes, keys, None) {
             Ok(_) => good(lang, &name),
             Err(broken) => bad(lang, &name, Some(broken.line), &broken.why.to_string()),
-        });
+        };
     }
     let opened = match open_enrolment(trimmed) {
         Ok((opened, _)) => Ok(opened),
@@ -80,27 +80,27 @@ pub(super) fn file(place: &Where, path: &Path, given: &[PathBuf]) -> Outcome {
             keys.iter().find(|key| key.kid() == *kid).copied()
         }),
     };
-    Ok(match opened {
+    match opened {
         Ok(_) => good(lang, &name),
         Err(why) => bad(lang, &name, None, &why.to_string()),
-    })
+    }
 }
 
-fn good(lang: Lang, file: &str) -> u8 {
-    println!(
+fn good(lang: Lang, file: &str) -> Outcome {
+    outln!(
         "{}",
         text::ui(lang, "verify-ok", &params([("file", file.into())]))
     );
-    exit::OK
+    Ok(exit::OK)
 }
 
-fn bad(lang: Lang, file: &str, line: Option<u64>, why: &str) -> u8 {
+fn bad(lang: Lang, file: &str, line: Option<u64>, why: &str) -> Outcome {
     let mut said = params([("file", file.into()), ("reason", why.into())]);
     if let Some(line) = line {
         said.insert("line".into(), line.into());
     }
-    println!("{}", text::ui(lang, "verify-bad", &said));
-    exit::NOT_VERIFIED
+    outln!("{}", text::ui(lang, "verify-bad", &said));
+    Ok(exit::NOT_VERIFIED)
 }
 
 /// The keys that were given, else this box's own and its hub's.

@@ -192,7 +192,9 @@ struct Fault<'a> {
 
 impl Fault<'_> {
     fn at(&self, word: &str, what: impl Into<String>) -> WrittenError {
-        match self.text.find(word) {
+        // As a whole value first: "quang-nin" also begins "quang-ninh".
+        let whole = self.text.find(&format!("\"{word}\""));
+        match whole.or_else(|| self.text.find(word)) {
             Some(at) => WrittenError::at(self.file, self.text, at, what),
             None => WrittenError::whole(self.file, what),
         }

@@ -18,7 +18,14 @@ fn the_shipped_sample_is_valid_and_uses_every_table() {
     assert_eq!(settings.address.to_string(), "quang-ninh/bai-chay");
     assert!(settings.codec.is_some() && settings.ups.is_some() && settings.hub.is_some());
     assert!(settings.line && settings.speaker);
-    assert_eq!((settings.cameras.len(), settings.microphones.len(), settings.devices.len()), (1, 1, 1));
+    assert_eq!(
+        (
+            settings.cameras.len(),
+            settings.microphones.len(),
+            settings.devices.len()
+        ),
+        (1, 1, 1)
+    );
     assert_eq!(settings.must_have, ["codec"]);
 }
 
@@ -33,18 +40,41 @@ fn only_the_room_is_needed() {
 #[test]
 fn what_is_wrong_is_told_with_file_line_and_nearest_word() {
     let cases = [
-        (room("nam = \"x\"\n"), "room.toml:5: [room]: unknown key \"nam\"; did you mean \"name\"?"),
-        (room("").replace("bai-chay", "Bãi Cháy"), "room.toml:2: [room]: \"Bãi Cháy\" is no name"),
-        (room("profile = \"quangninh\"\n"), "did you mean \"quang-ninh\""),
-        (room("[codec]\ndriver = \"cysco\"\naddress = \"tcp://10.0.0.5:23\"\n"), "room.toml:6: [codec]: "),
-        (room("[codec]\ndriver = \"cisco\"\naddress = \"tpc://10.0.0.5:23\"\n"), "room.toml:7: [codec]: "),
-        (room("[codec]\ndriver = \"cisco\"\naddress = \"tcp://h:1\"\n[codec.expect]\nip = \"10.0.0\"\n"), "is no IP address"),
-        (room("[[camera]]\nid = \"Main\"\naddress = \"visca+udp://h\"\n"), "is no [[camera]] id"),
         (
-            room("[[microphone]]\nid = \"a\"\nsource = \"file:x\"\n[[microphone]]\nid = \"a\"\nsource = \"file:y\"\n"),
+            room("nam = \"x\"\n"),
+            "room.toml:5: [room]: unknown key \"nam\"; did you mean \"name\"?",
+        ),
+        (
+            room("").replace("bai-chay", "Bãi Cháy"),
+            "room.toml:2: [room]: \"Bãi Cháy\" is no name",
+        ),
+        (room("profile = \"quangninh\"\n"), "did you mean \"quang-ninh\""),
+        (
+            room("[codec]\ndriver = \"cysco\"\naddress = \"tcp://10.0.0.5:23\"\n"),
+            "room.toml:6: [codec]: ",
+        ),
+        (
+            room("[codec]\ndriver = \"cisco\"\naddress = \"tpc://10.0.0.5:23\"\n"),
+            "room.toml:7: [codec]: ",
+        ),
+        (
+            room("[codec]\ndriver = \"cisco\"\naddress = \"tcp://h:1\"\n[codec.expect]\nip = \"10.0.0\"\n"),
+            "is no IP address",
+        ),
+        (
+            room("[[camera]]\nid = \"Main\"\naddress = \"visca+udp://h\"\n"),
+            "is no [[camera]] id",
+        ),
+        (
+            room(
+                "[[microphone]]\nid = \"a\"\nsource = \"file:x\"\n[[microphone]]\nid = \"a\"\nsource = \"file:y\"\n",
+            ),
             "two [[microphone]] tables with the id \"a\"",
         ),
-        (room("[[microphone]]\nid = \"a\"\nsource = \"codec:Microphone.1\"\n"), "no [codec] is configured"),
+        (
+            room("[[microphone]]\nid = \"a\"\nsource = \"codec:Microphone.1\"\n"),
+            "no [codec] is configured",
+        ),
         (
             room("[[camera]]\nid = \"a\"\naddress = \"visca+udp://h\"\npresets = [{ number = 95 }]\n"),
             "room.toml:8: [camera]: ",
@@ -53,10 +83,16 @@ fn what_is_wrong_is_told_with_file_line_and_nearest_word() {
             room("[[camera]]\nid = \"a\"\naddress = \"visca+udp://h\"\npresets = [{ name = \"x\" }]\n"),
             "has no number",
         ),
-        (room("[ups]\naddress = \"none\"\nfeeds = [\"codek\"]\n"), "did you mean \"codec\""),
+        (
+            room("[ups]\naddress = \"none\"\nfeeds = [\"codek\"]\n"),
+            "did you mean \"codec\"",
+        ),
         (room("[hub]\nbroker = \"mqtt://10.0.0.1:1883\"\n"), "allow_plain"),
         (room("[hub]\nbroker = \"mqtts://10.0.0.1\"\n"), "needs ca_file"),
-        (room("[page]\nlisten = \"0.0.0.0:8095\"\n"), "tls_cert_file, tls_key_file and pin_file"),
+        (
+            room("[page]\nlisten = \"0.0.0.0:8095\"\n"),
+            "tls_cert_file, tls_key_file and pin_file",
+        ),
         (room("[page]\nlisten = \"8095\"\n"), "is no address:port"),
         (room("must_have = [\"kodek\"]\n"), "unknown word \"kodek\""),
         (room("language = \"fr\"\n"), "room.toml:5: [room]: "),
@@ -68,13 +104,18 @@ fn what_is_wrong_is_told_with_file_line_and_nearest_word() {
         assert!(told.contains(expected), "{told}\n  should say: {expected}");
     }
     let missing = load(Path::new("/nowhere/room.toml")).unwrap_err().to_string();
-    assert!(missing.contains("/nowhere/room.toml") && missing.contains("--config"), "{missing}");
+    assert!(
+        missing.contains("/nowhere/room.toml") && missing.contains("--config"),
+        "{missing}"
+    );
 }
 
 #[test]
 fn a_profile_of_ones_own_is_read_beside_the_configuration() {
     let root = tempfile::tempdir().unwrap();
-    let own = bridgepoint_protocol::profile::BUILT_IN[0].1.replace("id = \"quang-ninh\"", "id = \"own\"");
+    let own = bridgepoint_protocol::profile::BUILT_IN[0]
+        .1
+        .replace("id = \"quang-ninh\"", "id = \"own\"");
     std::fs::write(root.path().join("own.toml"), own).unwrap();
     let path = root.path().join("room.toml");
     std::fs::write(&path, room("profile = \"own.toml\"\n")).unwrap();

@@ -28,24 +28,46 @@ fn act(device: &str, takes: &[Take], thing: &str) -> Act {
 #[tokio::test]
 async fn what_moves_has_the_air_alone_and_what_listens_shares_it() {
     let camera = act("camera", &[Take::AirAlone], "a");
-    let (left, right) = (act("left", &[Take::AirShared], "b"), act("right", &[Take::AirShared], "c"));
-    let plan = Plan { probes: vec![camera.clone(), left.clone(), right.clone()], skipped: vec![] };
+    let (left, right) = (
+        act("left", &[Take::AirShared], "b"),
+        act("right", &[Take::AirShared], "c"),
+    );
+    let plan = Plan {
+        probes: vec![camera.clone(), left.clone(), right.clone()],
+        skipped: vec![],
+    };
     let shares = Shares::new(&plan);
     let first = shares.take(&left).await;
-    let second = shares.take(&right).now_or_never().expect("two that listen go together");
+    let second = shares
+        .take(&right)
+        .now_or_never()
+        .expect("two that listen go together");
     let mut moving = Box::pin(shares.take(&camera));
-    assert!((&mut moving).now_or_never().is_none(), "nothing moves while somebody listens");
+    assert!(
+        (&mut moving).now_or_never().is_none(),
+        "nothing moves while somebody listens"
+    );
     drop((first, second));
     let alone = moving.now_or_never().expect("free again");
-    assert!(shares.take(&left).now_or_never().is_none(), "nobody listens while something moves");
+    assert!(
+        shares.take(&left).now_or_never().is_none(),
+        "nobody listens while something moves"
+    );
     drop(alone);
     assert!(shares.take(&left).now_or_never().is_some());
 }
 
 #[tokio::test]
 async fn two_acts_on_one_thing_come_after_each_other() {
-    let (one, two, other) = (act("1", &[], "line"), act("2", &[], "line"), act("3", &[], "else"));
-    let shares = Shares::new(&Plan { probes: vec![one.clone(), two.clone(), other.clone()], skipped: vec![] });
+    let (one, two, other) = (
+        act("1", &[], "line"),
+        act("2", &[], "line"),
+        act("3", &[], "else"),
+    );
+    let shares = Shares::new(&Plan {
+        probes: vec![one.clone(), two.clone(), other.clone()],
+        skipped: vec![],
+    });
     let held = shares.take(&one).await;
     assert!(shares.take(&two).now_or_never().is_none());
     assert!(shares.take(&other).now_or_never().is_some());
@@ -60,7 +82,10 @@ struct Bed {
 
 fn bed(rest: &str) -> Bed {
     let text = format!("[room]\nid = \"bai-chay\"\norg = \"quang-ninh\"\nname = \"x\"\n{rest}");
-    Bed { root: tempfile::tempdir().unwrap(), settings: Arc::new(config::parse("room.toml", &text).unwrap()) }
+    Bed {
+        root: tempfile::tempdir().unwrap(),
+        settings: Arc::new(config::parse("room.toml", &text).unwrap()),
+    }
 }
 
 impl Bed {
@@ -74,8 +99,15 @@ impl Bed {
             tools: Tools {
                 instant: clock::instant,
                 wall_ms: || 1_764_060_000_000,
-                media: Program { path: "/nowhere/media".into(), args: vec![], env: vec![] },
-                roots: Roots { state: state.clone(), ..Roots::default() },
+                media: Program {
+                    path: "/nowhere/media".into(),
+                    args: vec![],
+                    env: vec![],
+                },
+                roots: Roots {
+                    state: state.clone(),
+                    ..Roots::default()
+                },
                 logbook: state.join("logbook"),
                 keys: LogbookKeys::default(),
             },
@@ -88,7 +120,8 @@ impl Bed {
 
 #[tokio::test]
 async fn every_check_of_the_plan_has_one_finding_in_the_catalogues_order() {
-    let bed = bed("[[microphone]]\nid = \"a\"\nsource = \"file:/nowhere/a.wav\"\n[ups]\naddress = \"none\"\n");
+    let bed =
+        bed("[[microphone]]\nid = \"a\"\nsource = \"file:/nowhere/a.wav\"\n[ups]\naddress = \"none\"\n");
     let (_keep, cancel) = watch::channel(false);
     let (run, mut steps) = bed.run(&[], cancel);
     let findings = run.make().await;
@@ -98,7 +131,11 @@ async fn every_check_of_the_plan_has_one_finding_in_the_catalogues_order() {
         let finding = findings.iter().find(|f| f.check == id).unwrap();
         (finding.status(), finding.code.clone())
     };
-    assert_eq!(of("mic.a.signal").0, Status::Unknown, "a media program that cannot be started is no fault of the room");
+    assert_eq!(
+        of("mic.a.signal").0,
+        Status::Unknown,
+        "a media program that cannot be started is no fault of the room"
+    );
     assert_eq!(of("power.mains"), (Status::Skipped, "no-device".into()));
     assert_eq!(of("power.protected"), (Status::Warn, "power.no-ups".into()));
     assert_eq!(of("host.logbook"), (Status::Pass, "ok".into()));
@@ -106,14 +143,18 @@ async fn every_check_of_the_plan_has_one_finding_in_the_catalogues_order() {
     while let Ok(step) = steps.try_recv() {
         last = Some(step);
     }
-    assert!(matches!(last, Some(Progress::Finished { done, total, .. }) if done == total && total == ids.len()));
+    assert!(
+        matches!(last, Some(Progress::Finished { done, total, .. }) if done == total && total == ids.len())
+    );
 }
 
 #[tokio::test]
 async fn a_run_that_is_stopped_is_whole_and_nothing_in_it_passes() {
     let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = silent.local_addr().unwrap().port();
-    let bed = bed(&format!("[codec]\ndriver = \"cisco\"\naddress = \"tcp://127.0.0.1:{port}\"\n"));
+    let bed = bed(&format!(
+        "[codec]\ndriver = \"cisco\"\naddress = \"tcp://127.0.0.1:{port}\"\n"
+    ));
     let (stop, cancel) = watch::channel(false);
     let (run, _steps) = bed.run(&["codec"], cancel);
     let making = tokio::spawn(run.make());
@@ -121,8 +162,17 @@ async fn a_run_that_is_stopped_is_whole_and_nothing_in_it_passes() {
     let _connection = silent.accept().await.unwrap();
     stop.send_replace(true);
     let findings = making.await.unwrap();
-    assert_eq!(findings.len(), plan::all_ids(&bed.settings, Some(&Scope(vec!["codec".into()]))).len());
-    assert!(findings.iter().all(|f| f.status() != Status::Pass), "{findings:?}");
+    assert_eq!(
+        findings.len(),
+        plan::all_ids(&bed.settings, Some(&Scope(vec!["codec".into()]))).len()
+    );
+    assert!(
+        findings.iter().all(|f| f.status() != Status::Pass),
+        "{findings:?}"
+    );
     let root = findings.iter().find(|f| f.check == "codec.reachable").unwrap();
-    assert_eq!((root.status(), root.code.as_str()), (Status::Unknown, "cancelled"));
+    assert_eq!(
+        (root.status(), root.code.as_str()),
+        (Status::Unknown, "cancelled")
+    );
 }

@@ -8,8 +8,9 @@ use bridgepoint_protocol::envelope::{Kind, open};
 use bridgepoint_protocol::topic::{HubTopic, RoomTopic, Topic};
 
 use super::mqtt::{Session, Tag};
-use super::{Driver, Shown, Standing};
+use super::{Driver, Standing};
 use crate::clock;
+use crate::pin::Shown;
 
 impl Driver {
     /// A message has come.

@@ -1,8 +1,9 @@
 //! From kept rows to a [`Standing`]: which result counts, what is worst, how the chain is.
 
+use bridgepoint_protocol::board::{merge, missing_kinds, worst_first};
 use bridgepoint_protocol::chain::ChainState;
-use bridgepoint_protocol::claims::{ClockState, Finding, Report, Status};
-use bridgepoint_protocol::verdict::{NEUTRAL_SKIPS, open_points, open_questions, verdict};
+use bridgepoint_protocol::claims::{ClockState, Finding, Report};
+use bridgepoint_protocol::verdict::{open_points, open_questions, verdict};
 
 use super::{Chain, Enrolment, Judged, Presence, Standing};
 use crate::keyring::{KeyState, RoomKey};
@@ -101,7 +102,10 @@ fn judged(full: &Run, scoped: &[Run], kept: &Kept) -> Judged {
         last_report_ms: newest.received_ms,
         verdict_differs: differs(full) || scoped.iter().any(differs),
         why: worst(&findings).cloned(),
-        missing_kinds: missing_kinds(&findings, &report.must_have),
+        missing_kinds: missing_kinds(&findings, &report.must_have)
+            .into_iter()
+            .map(str::to_owned)
+            .collect(),
         open_points: open_points(&findings),
         open_questions: open_questions(&findings),
         duty: newest.report.duty.clone().or_else(|| report.duty.clone()),
@@ -115,17 +119,7 @@ fn judged(full: &Run, scoped: &[Run], kept: &Kept) -> Judged {
 /// asked for.
 #[must_use]
 pub fn merged(full: &Run, scoped: &[Run]) -> Vec<Finding> {
-    let mut findings = full.report.findings.clone();
-    for run in scoped {
-        let Some(scope) = &run.report.scope else { continue };
-        for finding in run.report.findings.iter().filter(|f| scope.holds(&f.check)) {
-            match findings.iter_mut().find(|f| f.check == finding.check) {
-                Some(held) => *held = finding.clone(),
-                None => findings.push(finding.clone()),
-            }
-        }
-    }
-    findings
+    merge(&full.report, scoped.iter().map(|run| &run.report)).findings
 }
 
 /// When a run was made by the hub's clock, as far as it can be believed. A report that was kept for hours on a box
@@ -143,36 +137,5 @@ pub fn measured_ms(run: &Run) -> i64 {
 
 /// The first of the worst findings: what a person reads first.
 pub(super) fn worst(findings: &[Finding]) -> Option<&Finding> {
-    findings
-        .iter()
-        .filter_map(|f| rank(f).map(|rank| (rank, f)))
-        .min_by_key(|(rank, _)| *rank)
-        .map(|(_, f)| f)
-}
-
-fn rank(finding: &Finding) -> Option<u8> {
-    match (finding.status(), finding.required) {
-        (Status::Fail, true) => Some(0),
-        (Status::Unknown, true) => Some(1),
-        (Status::Skipped, true)
-            if finding.carried_ms.is_none() && !NEUTRAL_SKIPS.contains(&finding.code.as_str()) =>
-        {
-            Some(1)
-        }
-        (Status::Fail, false) => Some(2),
-        (Status::Warn, _) => Some(3),
-        (Status::Unknown, false) => Some(4),
-        (Status::Pass | Status::Skipped, _) => None,
-    }
-}
-
-fn missing_kinds(findings: &[Finding], must_have: &[String]) -> Vec<String> {
-    let there = |kind: &str| {
-        findings.iter().any(|f| {
-            f.check.split('.').next() == Some(kind)
-                && !(f.status() == Status::Skipped
-                    && matches!(f.code.as_str(), "not-configured" | "no-device"))
-        })
-    };
-    must_have.iter().filter(|kind| !there(kind)).cloned().collect()
+    worst_first(findings).into_iter().next()
 }

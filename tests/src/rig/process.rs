@@ -181,19 +181,40 @@ pub struct Output {
     pub stderr: String,
 }
 
+/// Longer than any command may take: a run ends within 60 s whatever the devices do, and its report is waited
+/// for another 5 s. One that is still there after this hangs.
+const HANGS: Duration = Duration::from_secs(120);
+
 /// Runs a command to its end.
 ///
 /// # Errors
-/// When it cannot be started.
+/// When it cannot be started, or hangs: it is then ended, and what it had said is told.
 pub fn run(command: &mut Command) -> Result<Output> {
-    let output = command
+    let mut child = command
         .stdin(Stdio::null())
-        .output()
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
         .with_context(|| format!("{}", command.get_program().display()))?;
-    Ok(Output {
-        code: output.status.code().unwrap_or(-1),
-        stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
-        stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+    let (stdout, stderr) = (everything(child.stdout.take()), everything(child.stderr.take()));
+    let ended = super::until(&format!("the end of {command:?}"), HANGS, || Ok(child.try_wait()?));
+    if ended.is_err() {
+        let _already_gone = child.kill();
+        let _reaped = child.wait();
+    }
+    let said = |output: thread::JoinHandle<String>| output.join().unwrap_or_default();
+    let (stdout, stderr) = (said(stdout), said(stderr));
+    let status = ended.with_context(|| format!("it had said:\n{stdout}{stderr}"))?;
+    Ok(Output { code: status.code().unwrap_or(-1), stdout, stderr })
+}
+
+fn everything(from: Option<impl Read + Send + 'static>) -> thread::JoinHandle<String> {
+    thread::spawn(move || {
+        let mut bytes = Vec::new();
+        if let Some(mut from) = from {
+            let _as_far_as_it_goes = from.read_to_end(&mut bytes);
+        }
+        String::from_utf8_lossy(&bytes).into_owned()
     })
 }
 

@@ -29,23 +29,56 @@ impl Asked {
     /// The language that is asked for.
     #[must_use]
     pub fn lang(&self, otherwise: Lang) -> Lang {
-        self.lang.as_deref().and_then(|word| word.parse().ok()).unwrap_or(otherwise)
+        self.lang
+            .as_deref()
+            .and_then(|word| word.parse().ok())
+            .unwrap_or(otherwise)
+    }
+
+    /// The same without a language that there is not: what is asked is written into the page's links.
+    #[must_use]
+    pub fn understood(self) -> Self {
+        let lang = self.lang.filter(|word| word.parse::<Lang>().is_ok());
+        Self { lang, ..self }
     }
 
     /// The page that is asked for, from 1.
     #[must_use]
     pub fn page(&self) -> usize {
-        self.page.as_deref().and_then(|n| n.parse().ok()).unwrap_or(1).max(1)
+        self.page
+            .as_deref()
+            .and_then(|n| n.parse().ok())
+            .unwrap_or(1)
+            .max(1)
     }
 
     /// The address of this, with some of it changed.
     #[must_use]
     pub fn link(&self, change: impl FnOnce(&mut Self)) -> String {
-        let mut other = Self { part: None, ..self.clone() };
+        let mut other = Self {
+            part: None,
+            ..self.clone()
+        };
         change(&mut other);
-        let Self { org, area, view, cause, q, page, lang, part: _ } = other;
-        let parts =
-            [("org", org), ("area", area), ("view", view), ("cause", cause), ("q", q), ("page", page), ("lang", lang)];
+        let Self {
+            org,
+            area,
+            view,
+            cause,
+            q,
+            page,
+            lang,
+            part: _,
+        } = other;
+        let parts = [
+            ("org", org),
+            ("area", area),
+            ("view", view),
+            ("cause", cause),
+            ("q", q),
+            ("page", page),
+            ("lang", lang),
+        ];
         let mut link = String::from("/");
         for (at, (name, value)) in parts.into_iter().filter_map(|(n, v)| Some((n, v?))).enumerate() {
             link.push(if at == 0 { '?' } else { '&' });
@@ -72,16 +105,22 @@ fn encode(link: &mut String, text: &str) {
 /// `Bãi Cháy`.
 #[must_use]
 pub fn plain(text: &str) -> String {
-    text.trim().chars().flat_map(char::to_lowercase).filter_map(base).collect()
+    text.trim()
+        .chars()
+        .flat_map(char::to_lowercase)
+        .filter_map(base)
+        .collect()
 }
 
 /// A letter of Vietnamese without its signs; a combining sign alone is none.
 fn base(c: char) -> Option<char> {
     Some(match c {
-        'à' | 'á' | 'ả' | 'ã' | 'ạ' | 'ă' | 'ằ' | 'ắ' | 'ẳ' | 'ẵ' | 'ặ' | 'â' | 'ầ' | 'ấ' | 'ẩ' | 'ẫ' | 'ậ' => 'a',
+        'à' | 'á' | 'ả' | 'ã' | 'ạ' | 'ă' | 'ằ' | 'ắ' | 'ẳ' | 'ẵ' | 'ặ' | 'â' | 'ầ' | 'ấ' | 'ẩ' | 'ẫ'
+        | 'ậ' => 'a',
         'è' | 'é' | 'ẻ' | 'ẽ' | 'ẹ' | 'ê' | 'ề' | 'ế' | 'ể' | 'ễ' | 'ệ' => 'e',
         'ì' | 'í' | 'ỉ' | 'ĩ' | 'ị' => 'i',
-        'ò' | 'ó' | 'ỏ' | 'õ' | 'ọ' | 'ô' | 'ồ' | 'ố' | 'ổ' | 'ỗ' | 'ộ' | 'ơ' | 'ờ' | 'ớ' | 'ở' | 'ỡ' | 'ợ' => 'o',
+        'ò' | 'ó' | 'ỏ' | 'õ' | 'ọ' | 'ô' | 'ồ' | 'ố' | 'ổ' | 'ỗ' | 'ộ' | 'ơ' | 'ờ' | 'ớ' | 'ở' | 'ỡ'
+        | 'ợ' => 'o',
         'ù' | 'ú' | 'ủ' | 'ũ' | 'ụ' | 'ư' | 'ừ' | 'ứ' | 'ử' | 'ữ' | 'ự' => 'u',
         'ỳ' | 'ý' | 'ỷ' | 'ỹ' | 'ỵ' => 'y',
         'đ' => 'd',

@@ -107,10 +107,10 @@ pub struct Fold {
 /// The buckets: word in the address, words of the number, what counts. What is too old, silent or not approved
 /// has no result, and never counts as ready.
 const BUCKETS: [(&str, &str, Sign); 4] = [
+    ("ready", "filter-ready", Sign::Pass),
+    ("degraded", "filter-degraded", Sign::Warn),
     ("not-ready", "filter-not-ready", Sign::Fail),
     ("no-result", "filter-no-result", Sign::Unknown),
-    ("degraded", "filter-degraded", Sign::Warn),
-    ("ready", "filter-ready", Sign::Pass),
 ];
 
 fn bucket(view: View) -> &'static str {
@@ -127,8 +127,15 @@ fn bucket(view: View) -> &'static str {
 /// Makes the view of `rooms`, which are sorted worst first.
 #[must_use]
 pub fn fleet(asked: Asked, lang: Lang, rooms: &[RoomState], health: &Health, now_ms: i64) -> FleetView {
-    let of_org: Vec<&RoomState> =
-        rooms.iter().filter(|r| asked.org.as_ref().is_none_or(|org| r.standing.org.as_str() == org)).collect();
+    let of_org: Vec<&RoomState> = rooms
+        .iter()
+        .filter(|r| {
+            asked
+                .org
+                .as_ref()
+                .is_none_or(|org| r.standing.org.as_str() == org)
+        })
+        .collect();
     let matching: Vec<&RoomState> = of_org.iter().copied().filter(matches(&asked)).collect();
     let items = if asked.cause.is_some() {
         matching.iter().map(|room| Item::One(room)).collect()
@@ -137,7 +144,12 @@ pub fn fleet(asked: Asked, lang: Lang, rooms: &[RoomState], health: &Health, now
     };
     let pages = items.len().div_ceil(LINES).max(1);
     let page = asked.page().min(pages);
-    let lines = items.iter().skip((page - 1) * LINES).take(LINES).map(|item| item.line(lang, now_ms)).collect();
+    let lines = items
+        .iter()
+        .skip((page - 1) * LINES)
+        .take(LINES)
+        .map(|item| item.line(lang, now_ms))
+        .collect();
     FleetView {
         lang,
         troubles: troubles(health, lang),
@@ -163,7 +175,11 @@ pub fn cause(room: &RoomState) -> Option<String> {
         (_, Enrolment::Revoked) => "revoked",
         // What was found before it fell silent, or too long ago, is no cause of that.
         (View::Silent | View::Expired | View::NotOnYet, _) => "",
-        _ => why.map_or("", |finding| finding.code.as_str()),
+        _ => match (why, &standing.result) {
+            (Some(finding), _) => finding.code.as_str(),
+            (None, Some(_)) => "kind-missing",
+            (None, None) => "no-report",
+        },
     };
     Some(format!("{}:{code}", room.view.word()))
 }
@@ -173,10 +189,21 @@ fn matches<'a>(asked: &'a Asked) -> impl Fn(&&RoomState) -> bool + 'a {
     move |room| {
         let s = &room.standing;
         let area = s.area.as_deref().unwrap_or_default();
-        let in_view = |wanted: &String| wanted.split(',').any(|w| w == bucket(room.view) || w == room.view.word());
+        let in_view = |wanted: &String| {
+            wanted
+                .split(',')
+                .any(|w| w == bucket(room.view) || w == room.view.word())
+        };
         asked.area.as_ref().is_none_or(|wanted| wanted == area)
-            && asked.view.as_ref().filter(|view| !view.is_empty()).is_none_or(in_view)
-            && asked.cause.as_ref().is_none_or(|wanted| cause(room).as_ref() == Some(wanted))
+            && asked
+                .view
+                .as_ref()
+                .filter(|view| !view.is_empty())
+                .is_none_or(in_view)
+            && asked
+                .cause
+                .as_ref()
+                .is_none_or(|wanted| cause(room).as_ref() == Some(wanted))
             && sought.as_ref().is_none_or(|q| {
                 plain(&s.name).contains(q) || s.room.as_str().contains(q.as_str()) || plain(area).contains(q)
             })
@@ -186,7 +213,10 @@ fn matches<'a>(asked: &'a Asked) -> impl Fn(&&RoomState) -> bool + 'a {
 /// A line in the making.
 enum Item<'a> {
     One(&'a RoomState),
-    Many { cause: String, rooms: Vec<&'a RoomState> },
+    Many {
+        cause: String,
+        rooms: Vec<&'a RoomState>,
+    },
 }
 
 /// Folds rooms with the same cause in one area; a fold stands where its first room stood.
@@ -244,26 +274,40 @@ fn row(room: &RoomState, lang: Lang, now_ms: i64) -> Row {
         why: why_text(room, lang),
         since: text::moment(lang, room.since_ms, now_ms),
         duty: duty(s),
-        seen: s.last_seen_ms.map_or_else(never, |ms| text::moment(lang, ms, now_ms)),
+        seen: s
+            .last_seen_ms
+            .map_or_else(never, |ms| text::moment(lang, ms, now_ms)),
     }
 }
 
 /// `14 điểm cầu Hạ Long: không thông về tỉnh`. The figures of the rooms differ, so the sentence is one without.
 fn fold_label(rooms: &[&RoomState], lang: Lang) -> String {
-    let Some(first) = rooms.first() else { return String::new() };
+    let Some(first) = rooms.first() else {
+        return String::new();
+    };
     let result = first.standing.result.as_ref();
-    let code_counts = cause(first).is_some_and(|cause| !cause.ends_with(':'));
-    let why = result.and_then(|result| result.why.as_ref()).filter(|_| code_counts);
+    let cause = cause(first).unwrap_or_default();
+    let code = cause.split_once(':').map_or("", |(_, code)| code);
+    let why = result
+        .and_then(|result| result.why.as_ref())
+        .filter(|finding| finding.code == code);
     let label = match why {
-        Some(finding) if first.standing.enrolment == Enrolment::Approved => {
+        Some(finding) => {
             let bare = text::sentence(lang, &finding.code, &Params::new(), &Default::default()).label;
             // A sentence that is nothing without its figures: the check's name then.
-            if bare.contains('…') { text::check_label(lang, &finding.check) } else { bare }
+            if bare.contains('…') {
+                text::check_label(lang, &finding.check)
+            } else {
+                bare
+            }
         }
         _ if first.view == View::Unknown => why_text(first, lang),
-        _ => text::state(lang, first.view.word()),
+        _ => view_text(first, lang),
     };
-    let mut params = Params::from([("n".to_owned(), rooms.len().into()), ("label".to_owned(), label.into())]);
+    let mut params = Params::from([
+        ("n".to_owned(), rooms.len().into()),
+        ("label".to_owned(), label.into()),
+    ]);
     if let Some(area) = &first.standing.area {
         params.insert("area".to_owned(), area.as_str().into());
     }
@@ -303,14 +347,24 @@ fn buckets(asked: &Asked, rooms: &[&RoomState], lang: Lang) -> Vec<Bucket> {
 
 /// `190 điểm cầu, 188 đã báo, 2 im lặng từ 06:10`.
 fn sum(rooms: &[&RoomState], lang: Lang, now_ms: i64) -> String {
-    let reported = rooms.iter().filter(|r| r.expires_ms.is_some_and(|end| now_ms < end)).count();
-    let params =
-        Params::from([("total".to_owned(), rooms.len().into()), ("n".to_owned(), reported.into())]);
+    let stands = |r: &&&RoomState| r.view != View::Silent && r.expires_ms.is_some_and(|end| now_ms < end);
+    let reported = rooms.iter().filter(stands).count();
+    let params = Params::from([
+        ("total".to_owned(), rooms.len().into()),
+        ("n".to_owned(), reported.into()),
+    ]);
     let mut sum = text::ui(lang, "rooms-sum", &params);
-    let silent: Vec<i64> = rooms.iter().filter(|r| r.view == View::Silent).map(|r| r.since_ms).collect();
+    let silent: Vec<i64> = rooms
+        .iter()
+        .filter(|r| r.view == View::Silent)
+        .map(|r| r.since_ms)
+        .collect();
     if let Some(first_ms) = silent.iter().min() {
         let time = text::moment(lang, *first_ms, now_ms);
-        let params = Params::from([("n".to_owned(), silent.len().into()), ("time".to_owned(), time.into())]);
+        let params = Params::from([
+            ("n".to_owned(), silent.len().into()),
+            ("time".to_owned(), time.into()),
+        ]);
         sum.push_str(", ");
         sum.push_str(&text::ui(lang, "rooms-silent", &params));
     }
@@ -319,8 +373,16 @@ fn sum(rooms: &[&RoomState], lang: Lang, now_ms: i64) -> String {
 
 fn troubles(health: &Health, lang: Lang) -> Vec<String> {
     let store = health.store.iter().map(|said| said.in_lang(lang).to_owned());
-    let broker = health.broker.iter().filter(|(_, stands)| !**stands).map(|(org, _)| {
-        text::ui(lang, "broker-away", &Params::from([("org".to_owned(), org.as_str().into())]))
-    });
+    let broker = health
+        .broker
+        .iter()
+        .filter(|(_, stands)| !**stands)
+        .map(|(org, _)| {
+            text::ui(
+                lang,
+                "broker-away",
+                &Params::from([("org".to_owned(), org.as_str().into())]),
+            )
+        });
     store.chain(broker).collect()
 }

@@ -75,7 +75,11 @@ pub struct PastLine {
 pub fn room(detail: &RoomDetail, lang: Lang, now_ms: i64) -> RoomView {
     let standing = &detail.state.standing;
     let contacts = Contacts::new(&standing.contacts);
-    let reader = Reader { lang, contacts: &contacts, now_ms };
+    let reader = Reader {
+        lang,
+        contacts: &contacts,
+        now_ms,
+    };
     let must_have = detail.report.as_ref().map_or(&[][..], |report| &report.must_have);
     RoomView {
         lang,
@@ -86,9 +90,18 @@ pub fn room(detail: &RoomDetail, lang: Lang, now_ms: i64) -> RoomView {
         state: view_text(&detail.state, lang),
         line: line(detail, lang, now_ms),
         notes: notes(detail, &contacts, lang),
-        problems: if detail.report.is_some() { lines::problems(reader, &detail.findings, must_have) } else { vec![] },
+        problems: if detail.report.is_some() {
+            lines::problems(reader, &detail.findings, must_have)
+        } else {
+            vec![]
+        },
         path: lines::parts(reader, &detail.findings),
-        runs: detail.history.iter().rev().map(|run| past(run, lang, now_ms)).collect(),
+        runs: detail
+            .history
+            .iter()
+            .rev()
+            .map(|run| past(run, lang, now_ms))
+            .collect(),
         events: events(detail, &contacts, lang, now_ms),
         facts: facts(detail, lang, now_ms),
         duty: duty(standing),
@@ -97,15 +110,26 @@ pub fn room(detail: &RoomDetail, lang: Lang, now_ms: i64) -> RoomView {
 
 fn line(detail: &RoomDetail, lang: Lang, now_ms: i64) -> String {
     let why = why_text(&detail.state, lang);
-    let since = say(lang, "since", [("time", text::moment(lang, detail.state.since_ms, now_ms))]);
-    if why.is_empty() { since } else { format!("{why} · {since}") }
+    let since = say(
+        lang,
+        "since",
+        [("time", text::moment(lang, detail.state.since_ms, now_ms))],
+    );
+    if why.is_empty() {
+        since
+    } else {
+        format!("{why} · {since}")
+    }
 }
 
 fn notes(detail: &RoomDetail, contacts: &Contacts, lang: Lang) -> Vec<Note> {
     let standing = &detail.state.standing;
     let mut notes = Vec::new();
     let approve = |fingerprint: &str| {
-        format!("bridgepoint-hub room approve {}/{} --fingerprint {fingerprint}", standing.org, standing.room)
+        format!(
+            "bridgepoint-hub room approve {}/{} --fingerprint {fingerprint}",
+            standing.org, standing.room
+        )
     };
     if let (Enrolment::Pending, Some(fingerprint)) = (standing.enrolment, &standing.fingerprint) {
         notes.push(Note {
@@ -120,11 +144,22 @@ fn notes(detail: &RoomDetail, contacts: &Contacts, lang: Lang) -> Vec<Note> {
         });
     }
     if standing.chain.state == Some(ChainState::Forked) {
-        let said = format!("{}: {}", say(lang, "chain", []), text::ui_with(lang, "chain-forked", &Params::new(), contacts));
+        let said = format!(
+            "{}: {}",
+            say(lang, "chain", []),
+            text::ui_with(lang, "chain-forked", &Params::new(), contacts)
+        );
         notes.push(Note { said, command: None });
     }
-    if standing.result.as_ref().is_some_and(|result| result.verdict_differs) {
-        notes.push(Note { said: say(lang, "verdict-differs", []), command: None });
+    if standing
+        .result
+        .as_ref()
+        .is_some_and(|result| result.verdict_differs)
+    {
+        notes.push(Note {
+            said: say(lang, "verdict-differs", []),
+            command: None,
+        });
     }
     notes
 }
@@ -134,17 +169,33 @@ fn facts(detail: &RoomDetail, lang: Lang, now_ms: i64) -> Vec<(String, String)> 
     let mut facts = Vec::new();
     let mut fact = |key: &str, value: String| facts.push((say(lang, key, []), value));
     let moment = |ms| text::moment(lang, ms, now_ms);
-    fact("head-last-contact", standing.last_seen_ms.map_or_else(|| say(lang, "never", []), moment));
+    fact(
+        "head-last-contact",
+        standing
+            .last_seen_ms
+            .map_or_else(|| say(lang, "never", []), moment),
+    );
     if let Some(fingerprint) = &standing.fingerprint {
         let key = match standing.enrolment {
             Enrolment::Pending => "enrolment-pending",
             Enrolment::Approved => "enrolment-approved",
             Enrolment::Revoked => "enrolment-revoked",
         };
-        fact("fingerprint", format!("{fingerprint} ({}, {})", lower(&say(lang, key, [])), moment(standing.enrolled_ms)));
+        fact(
+            "fingerprint",
+            format!(
+                "{fingerprint} ({}, {})",
+                lower(&say(lang, key, [])),
+                moment(standing.enrolled_ms)
+            ),
+        );
     }
     let shown = standing.fingerprint.as_deref();
-    for key in detail.keys.iter().filter(|k| k.state == KeyState::Revoked && Some(k.fingerprint.as_str()) != shown) {
+    for key in detail
+        .keys
+        .iter()
+        .filter(|k| k.state == KeyState::Revoked && Some(k.fingerprint.as_str()) != shown)
+    {
         let when = moment(key.decided_ms.unwrap_or(key.first_ms));
         fact("enrolment-revoked", format!("{} ({when})", key.fingerprint));
     }
@@ -152,12 +203,22 @@ fn facts(detail: &RoomDetail, lang: Lang, now_ms: i64) -> Vec<(String, String)> 
         fact("chain", chain);
     }
     if let Some(version) = &standing.agent {
-        facts.push((say(lang, "box-version", [("version", version.clone())]), String::new()));
+        facts.push((
+            say(lang, "box-version", [("version", version.clone())]),
+            String::new(),
+        ));
     }
     for (word, count) in &standing.refused {
         let known = Reason::ALL.into_iter().find(|reason| reason.word() == word);
-        let reason = known.map_or_else(|| text::clean(word), |reason| reason.said().in_lang(lang).to_owned());
-        let said = say(lang, "refused-count", [("n", count.n.to_string()), ("reason", reason)]);
+        let reason = known.map_or_else(
+            || text::clean(word),
+            |reason| reason.said().in_lang(lang).to_owned(),
+        );
+        let said = say(
+            lang,
+            "refused-count",
+            [("n", count.n.to_string()), ("reason", reason)],
+        );
         facts.push((said, moment(count.last_ms)));
     }
     facts
@@ -170,18 +231,35 @@ fn chain(standing: &Standing, missing: &[(u64, u64)], lang: Lang) -> Option<Stri
         ChainState::Pending => "chain-pending",
         ChainState::Forked => "chain-forked",
     };
-    let mut said = format!("{} · {}", say(lang, key, []), say(lang, "entries-held", [("n", standing.chain.held.to_string())]));
+    let mut said = format!(
+        "{} · {}",
+        say(lang, key, []),
+        say(lang, "entries-held", [("n", standing.chain.held.to_string())])
+    );
     if standing.chain.missing > 0 {
-        let range = |(from, to): &(u64, u64)| if from == to { from.to_string() } else { format!("{from}–{to}") };
+        let range = |(from, to): &(u64, u64)| {
+            if from == to {
+                from.to_string()
+            } else {
+                format!("{from}–{to}")
+            }
+        };
         let list: Vec<String> = missing.iter().map(range).collect();
-        let of_them = [("n", standing.chain.missing.to_string()), ("list", list.join(", "))];
+        let of_them = [
+            ("n", standing.chain.missing.to_string()),
+            ("list", list.join(", ")),
+        ];
         said = format!("{said} · {}", say(lang, "entries-missing", of_them));
     }
     Some(said)
 }
 
 fn past(run: &PastRun, lang: Lang, now_ms: i64) -> PastLine {
-    let verdict = Verdict::ALL.iter().copied().find(|v| v.word() == run.verdict).unwrap_or(Verdict::Unknown);
+    let verdict = Verdict::ALL
+        .iter()
+        .copied()
+        .find(|v| v.word() == run.verdict)
+        .unwrap_or(Verdict::Unknown);
     let trigger: Option<Trigger> = serde_json::from_value(serde_json::json!({ "kind": run.trigger })).ok();
     let kind = trigger.map(|trigger| match trigger.kind.or(TriggerKind::Manual) {
         TriggerKind::Schedule => "trigger-schedule",
@@ -191,11 +269,18 @@ fn past(run: &PastRun, lang: Lang, now_ms: i64) -> PastLine {
         TriggerKind::SwitchOn => "trigger-switch-on",
         TriggerKind::Retest => "trigger-retest",
     });
-    let mut said = vec![text::moment(lang, run.finished_ms, now_ms), text::state(lang, verdict.word())];
+    let mut said = vec![
+        text::moment(lang, run.finished_ms, now_ms),
+        text::state(lang, verdict.word()),
+    ];
     said.extend(kind.map(|key| say(lang, key, [])));
     said.extend(run.scope.as_ref().map(|scope| text::clean(&scope.join(", "))));
     said.extend(run.checkpoint.as_deref().map(text::clean));
-    PastLine { sign: verdict.into(), partial: run.scope.is_some(), said: said.join(" · ") }
+    PastLine {
+        sign: verdict.into(),
+        partial: run.scope.is_some(),
+        said: said.join(" · "),
+    }
 }
 
 fn events(detail: &RoomDetail, contacts: &Contacts, lang: Lang, now_ms: i64) -> Vec<String> {
@@ -207,24 +292,46 @@ fn events(detail: &RoomDetail, contacts: &Contacts, lang: Lang, now_ms: i64) -> 
         let attest = &past.attest;
         let said = if attest.checks.iter().any(|check| check == "baseline") {
             let by = attest.allowed_by.as_deref().unwrap_or(&attest.by);
-            say(lang, "baseline-accepted", [("by", by.to_owned()), ("time", text::moment(lang, past.received_ms, now_ms))])
+            say(
+                lang,
+                "baseline-accepted",
+                [
+                    ("by", by.to_owned()),
+                    ("time", text::moment(lang, past.received_ms, now_ms)),
+                ],
+            )
         } else {
-            let list: Vec<String> = attest.checks.iter().map(|check| text::check_label(lang, check)).collect();
-            say(lang, "attest-done", [("by", attest.by.clone()), ("list", list.join(", "))])
+            let list: Vec<String> = attest
+                .checks
+                .iter()
+                .map(|check| text::check_label(lang, check))
+                .collect();
+            say(
+                lang,
+                "attest-done",
+                [("by", attest.by.clone()), ("list", list.join(", "))],
+            )
         };
         all.push((past.received_ms, said));
     }
     all.sort_by_key(|(ms, _)| std::cmp::Reverse(*ms));
     all.truncate(NEWEST);
-    all.into_iter().map(|(ms, said)| format!("{} · {said}", text::moment(lang, ms, now_ms))).collect()
+    all.into_iter()
+        .map(|(ms, said)| format!("{} · {said}", text::moment(lang, ms, now_ms)))
+        .collect()
 }
 
 fn lower(text: &str) -> String {
     let mut chars = text.chars();
-    chars.next().map_or_else(String::new, |first| first.to_lowercase().chain(chars).collect())
+    chars
+        .next()
+        .map_or_else(String::new, |first| first.to_lowercase().chain(chars).collect())
 }
 
 fn say<const N: usize>(lang: Lang, key: &str, params: [(&str, String); N]) -> String {
-    let params: Params = params.into_iter().map(|(name, value)| (name.to_owned(), value.into())).collect();
+    let params: Params = params
+        .into_iter()
+        .map(|(name, value)| (name.to_owned(), value.into()))
+        .collect();
     text::ui(lang, key, &params)
 }

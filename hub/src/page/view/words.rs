@@ -44,14 +44,22 @@ pub fn why_text(room: &RoomState, lang: Lang) -> String {
 /// meeting is the regulation (R44), so it is not called overdue.
 fn state_key(room: &RoomState) -> &'static str {
     match room.view {
-        View::Silent if room.standing.presence.as_ref().is_some_and(|p| p.state == PresenceState::Lost) => "lost",
+        View::Silent
+            if room
+                .standing
+                .presence
+                .as_ref()
+                .is_some_and(|p| p.state == PresenceState::Lost) =>
+        {
+            "lost"
+        }
         view => view.word(),
     }
 }
 
 /// The view as a shape.
 #[must_use]
-pub fn sign(view: View) -> Sign {
+pub(super) fn sign(view: View) -> Sign {
     match view {
         View::Ready => Sign::Pass,
         View::Degraded | View::NotOnYet => Sign::Warn,
@@ -63,13 +71,22 @@ pub fn sign(view: View) -> Sign {
 
 /// Whom to ring about a room: who is on duty, else its main technician. Name and number.
 #[must_use]
-pub fn duty(standing: &Standing) -> Option<(String, String)> {
+pub(super) fn duty(standing: &Standing) -> Option<(String, String)> {
     let on_duty = standing.result.as_ref().and_then(|result| result.duty.as_ref());
     if let Some(duty) = on_duty {
         return Some((text::clean(&duty.name), text::clean(&duty.phone)));
     }
-    let main = |role: ContactRole| standing.contacts.iter().find(|c| c.role == Word::Known(role) && c.phone.is_some());
+    let main = |role: ContactRole| {
+        standing
+            .contacts
+            .iter()
+            .find(|c| c.role == Word::Known(role) && c.phone.is_some())
+    };
     let contact = main(ContactRole::Main).or_else(|| main(ContactRole::Second))?;
-    let name = contact.name.as_deref().or(contact.title.as_deref()).unwrap_or_default();
+    let name = contact
+        .name
+        .as_deref()
+        .or(contact.title.as_deref())
+        .unwrap_or_default();
     Some((text::clean(name), text::clean(contact.phone.as_deref()?)))
 }
