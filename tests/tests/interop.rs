@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Mutex;
 
+use base64::Engine as _;
 use anyhow::{Context as _, Result, ensure};
 use bridgepoint_tests::rig::agent::{Agent, small_room};
 use bridgepoint_tests::rig::hub::Hub;
@@ -78,6 +79,11 @@ fn with_another(line: &str, at: usize) -> String {
     format!("{}{other}{}", &line[..at], &line[at + 1..])
 }
 
+fn header_of(line: &str) -> Result<String> {
+    let first = line.split('.').next().unwrap_or_default();
+    Ok(String::from_utf8(base64::engine::general_purpose::URL_SAFE_NO_PAD.decode(first)?)?)
+}
+
 #[test]
 fn a_logbook_and_its_receipts_hold_for_somebody_else() -> Result<()> {
     let Some(python) = python()? else { return Ok(()) };
@@ -120,19 +126,22 @@ fn a_logbook_and_its_receipts_hold_for_somebody_else() -> Result<()> {
     // Both sides refuse the same damage at the same line: in a header, in claims, in a signature, an entry left out.
     let (header, claims) = (5, lines[1].len() / 2);
     let signature = lines[1].rfind('.').context("a signature")? + 10;
-    let mut damaged: Vec<(usize, Vec<String>)> = [header, claims, signature]
+    let mut damaged: Vec<Vec<String>> = [header, claims, signature]
         .into_iter()
         .map(|at| {
             let mut lines = lines.clone();
             lines[1] = with_another(&lines[1], at);
-            (2, lines)
+            lines
         })
         .collect();
+    let attest = lines
+        .iter()
+        .position(|line| header_of(line).is_ok_and(|header| header.contains("bp-attest+jws")))
+        .context("an attest")?;
     let mut left_out = lines.clone();
-    left_out.remove(0);
-    left_out.insert(0, lines[lines.len() - 1].clone());
-    damaged.push((1, left_out));
-    for (number, (_line, lines)) in damaged.iter().enumerate() {
+    left_out.remove(attest);
+    damaged.push(left_out);
+    for (number, lines) in damaged.iter().enumerate() {
         let file = dir.path().join(format!("damaged-{number}.log"));
         fs::write(&file, lines.join("\n") + "\n")?;
         let (theirs, found) = verify(&python, keys, &file)?;

@@ -184,7 +184,7 @@ fn the_codec() {
                 c.network = Ok(vec![NetworkPort {
                     address: Some("10.0.0.9".into()),
                     ..NetworkPort::default()
-                }])
+                }]);
             }),
             is(Fail, "codec.ip-differs"),
         ),
@@ -241,7 +241,7 @@ fn the_codec() {
                 c.temperature = Ok(Temperature {
                     status: None,
                     celsius: Some(70.0),
-                })
+                });
             }),
             is(Warn, "codec.hot"),
         ),
@@ -257,7 +257,7 @@ fn the_codec() {
                     id: 1,
                     connected: None,
                     ..Display::default()
-                }])
+                }]);
             }),
             is(Skipped, "not-supported"),
         ),
@@ -536,7 +536,7 @@ fn a_preset_is_compared_with_where_it_stood_at_the_rehearsal() {
                     pan,
                     tilt: 100,
                     zoom: 0,
-                })
+                });
             });
         });
         assert_eq!(

@@ -123,8 +123,15 @@ fn an_approval_outlives_an_enrolment_that_comes_before_the_next_tick() {
     rig.decide(&it, KeyState::Approved);
     // The box asks again at this very moment: what the desk remembers of it is a moment old.
     let answer = rig.send(&it.topic("enrol"), &it.enrolment().jws);
-    assert!(rig.receipts(&answer.publish).iter().any(|r| r.hash == it.enrolment().hash));
-    assert_eq!(rig.board.room(&it.at).unwrap().enrolment, crate::fleet::Enrolment::Approved);
+    assert!(
+        rig.receipts(&answer.publish)
+            .iter()
+            .any(|r| r.hash == it.enrolment().hash)
+    );
+    assert_eq!(
+        rig.board.room(&it.at).unwrap().enrolment,
+        crate::fleet::Enrolment::Approved
+    );
     let other = SqliteStore::open(&rig.dir.path().join("hub.db")).unwrap();
     let kept = other.keys().unwrap();
     assert!(kept.iter().all(|key| key.state == KeyState::Approved), "{kept:?}");
