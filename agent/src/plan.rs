@@ -147,7 +147,7 @@ fn why_not(settings: &Settings, row: &check::Check, id: &str) -> Option<&'static
                 }
                 false
             } else {
-                matches!(camera.address, CameraAddress::ViscaUdp { .. })
+                matches!(camera.address, CameraAddress::ViscaUdp { .. } | CameraAddress::ViscaTcp(_))
             }
         }
         Group::Microphone => {
