@@ -23,7 +23,7 @@ test-more: test
 	@tests/fresh-clone.sh
 
 bench: apt-run build
-	$(CARGO) test --package bridgepoint-tests --benches
+	@$(CARGO) test --quiet --package bridgepoint-tests --bench figures
 
 build:
 	$(CARGO) build --workspace --bins

@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use bridgepoint_protocol::claims::{Finding, Report};
 use serde::{Deserialize, Serialize};
 
+use crate::said::{Said, Say};
 use crate::state::{self, StateDir};
 
 const FILE: &str = "baseline.json";
@@ -38,6 +39,15 @@ pub(crate) enum BaselineError {
     /// The file is damaged.
     #[error("the baseline {0} cannot be read ({1}); accept a new one after the next rehearsal")]
     Broken(PathBuf, String),
+}
+
+impl Say for BaselineError {
+    fn said(&self) -> Said {
+        match self {
+            Self::Io(file, error) => Said::new("error-baseline").on(file).because(error),
+            Self::Broken(file, why) => Said::new("error-baseline-broken").on(file).because(why),
+        }
+    }
 }
 
 impl Baseline {

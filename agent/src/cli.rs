@@ -137,6 +137,32 @@ pub(crate) enum Command {
     Media,
 }
 
+impl Command {
+    /// Where its things are; `None` for the hidden one.
+    pub(crate) fn place(&self) -> Option<&Where> {
+        match self {
+            Self::Check { place, .. }
+            | Self::Run { place }
+            | Self::Status { place, .. }
+            | Self::Baseline {
+                act: BaselineAct::Show { place, .. } | BaselineAct::Accept { place, .. },
+            }
+            | Self::Logbook {
+                act: LogbookAct::List { place, .. } | LogbookAct::Verify { place },
+            }
+            | Self::Key {
+                act: KeyAct::Init { place } | KeyAct::Show { place, .. },
+            }
+            | Self::Enrol { place, .. }
+            | Self::Config {
+                act: ConfigAct::Check { place },
+            }
+            | Self::Verify { place, .. } => Some(place),
+            Self::Media => None,
+        }
+    }
+}
+
 #[derive(Debug, Subcommand)]
 pub(crate) enum BaselineAct {
     /// In mốc chuẩn · print it

@@ -21,42 +21,45 @@ use std::io::Write as _;
 use std::path::Path;
 
 use bridgepoint_hw::media::Program;
-use bridgepoint_protocol::text::Lang;
+use bridgepoint_protocol::text::{Contacts, Lang};
+use bridgepoint_protocol::written::WrittenError;
 
 use crate::cli::{BaselineAct, Command, ConfigAct, KeyAct, LogbookAct, Where, exit};
 use crate::config::{self, Settings};
 use crate::key;
+use crate::said::{PROGRAM, Said, Say};
 use crate::state::StateDir;
 
-/// What a command gives: the exit code, or the sentence and the code of what went wrong.
+/// What a command gives: the exit code, or what went wrong and its code.
 type Outcome = Result<u8, Failure>;
 
 /// Something went wrong: what to say, and the exit code.
+#[derive(Debug)]
 pub(crate) struct Failure {
-    said: String,
+    said: Said,
     code: u8,
 }
 
 // By value: the shape that `map_err` hands over.
 #[allow(clippy::needless_pass_by_value)]
 impl Failure {
-    fn internal(said: impl ToString) -> Self {
+    fn internal(why: impl Say) -> Self {
         Self {
-            said: said.to_string(),
+            said: why.said(),
             code: exit::INTERNAL,
         }
     }
 
-    fn usage(said: impl ToString) -> Self {
+    fn usage(why: impl Say) -> Self {
         Self {
-            said: said.to_string(),
+            said: why.said(),
             code: exit::USAGE,
         }
     }
 
-    fn config(said: impl ToString) -> Self {
+    fn config(why: impl Say) -> Self {
         Self {
-            said: said.to_string(),
+            said: why.said(),
             code: exit::CONFIG,
         }
     }
@@ -64,6 +67,7 @@ impl Failure {
 
 /// Performs a command. Gives the exit code.
 pub(crate) async fn perform(command: Command) -> u8 {
+    let place = command.place().cloned();
     let outcome = match command {
         Command::Check {
             place,
@@ -105,9 +109,19 @@ pub(crate) async fn perform(command: Command) -> u8 {
         Command::Media => Ok(exit::INTERNAL),
     };
     outcome.unwrap_or_else(|failure| {
-        eprintln!("bridgepoint-agent: {}", failure.said);
+        tell(place.as_ref(), &failure.said);
         failure.code
     })
+}
+
+/// Says on standard error what went wrong, in the reader's language.
+pub(crate) fn tell(place: Option<&Where>, said: &Said) {
+    let contacts = place
+        .and_then(|place| config::load(&place.config).ok())
+        .map(|settings| Contacts::new(&settings.contacts))
+        .unwrap_or_default();
+    let lang = place.map(lang).unwrap_or_default();
+    eprintln!("{PROGRAM}: {}", said.in_words(lang, &contacts));
 }
 
 /// Prints on standard output. Whoever has read enough (`| head`) and went away is no fault of the check's; a full
@@ -115,25 +129,40 @@ pub(crate) async fn perform(command: Command) -> u8 {
 fn print(part: std::fmt::Arguments<'_>) -> Result<(), Failure> {
     let mut output = std::io::stdout().lock();
     match output.write_fmt(part).and_then(|()| output.flush()) {
-        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(Failure::internal(format!(
-            "the result cannot be written to standard output ({error}); free space where it goes, or give it another place"
-        ))),
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
+            Err(Failure::internal(Said::new("error-output").because(error)))
+        }
         _ => Ok(()),
     }
 }
 
 fn settings(place: &Where) -> Result<Settings, Failure> {
-    let mut settings = config::load(&place.config).map_err(Failure::config)?;
+    let mut settings = config::load(&place.config).map_err(|wrong| not_configured(place, &wrong))?;
     settings.lang = place.lang.unwrap_or(settings.lang);
     Ok(settings)
+}
+
+/// A file that cannot be read is another matter than one that says something wrong.
+fn not_configured(place: &Where, wrong: &WrittenError) -> Failure {
+    Failure::config(match std::fs::read(&place.config) {
+        Err(error) => Said::new("error-config-file").on(&place.config).because(error),
+        // Keys are named as they are written, so the place and what is wrong with it are the same in any language.
+        Ok(_) => Said::new("error-config").followed_by(wrong),
+    })
 }
 
 /// The language where the configuration is not needed: the wish, else the configuration's, else Vietnamese.
 fn lang(place: &Where) -> Lang {
     place
         .lang
-        .or_else(|| config::load(&place.config).ok().map(|settings| settings.lang))
+        .or_else(|| written_lang(&place.config))
         .unwrap_or_default()
+}
+
+/// The language that a configuration asks for, be the rest of it as it may.
+fn written_lang(config: &Path) -> Option<Lang> {
+    let written: toml::Table = std::fs::read_to_string(config).ok()?.parse().ok()?;
+    written.get("room")?.get("language")?.as_str()?.parse().ok()
 }
 
 fn state(place: &Where) -> StateDir {
@@ -143,8 +172,7 @@ fn state(place: &Where) -> StateDir {
 /// The program that does media work: this one, as it is run now. GStreamer's list of plug-ins is kept in the
 /// state directory: a warm list starts ten times as fast as a cold one.
 fn media(place: &Where) -> Result<Program, Failure> {
-    let own = std::env::current_exe()
-        .map_err(|e| Failure::internal(format!("this program's own file cannot be found ({e})")))?;
+    let own = std::env::current_exe().map_err(|e| Failure::internal(Said::new("error-system").because(e)))?;
     let registry = place.state.join("gst-registry.bin");
     Ok(Program {
         path: own,
@@ -184,6 +212,78 @@ fn key_show(place: &Where, json: bool) -> Outcome {
     Ok(exit::OK)
 }
 
+/// What went wrong while the running agent was talked to.
+// By value: the shape that `map_err` hands over.
+#[allow(clippy::needless_pass_by_value)]
+fn strange(error: std::io::Error) -> Failure {
+    Failure::internal(Said::new("error-socket-strange").because(error))
+}
+
 fn read(path: &Path) -> Result<Vec<u8>, Failure> {
-    std::fs::read(path).map_err(|e| Failure::usage(format!("{} cannot be read ({e})", path.display())))
+    std::fs::read(path).map_err(|e| Failure::usage(Said::new("error-file").on(path).because(e)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Where a configuration with this text is, and the directory that it goes with.
+    fn written(text: Option<&str>) -> (tempfile::TempDir, Where) {
+        let dir = tempfile::tempdir().unwrap();
+        let config = dir.path().join("room.toml");
+        if let Some(text) = text {
+            std::fs::write(&config, text).unwrap();
+        }
+        let place = Where {
+            config,
+            state: dir.path().join("state"),
+            lang: None,
+        };
+        (dir, place)
+    }
+
+    #[test]
+    fn the_language_is_the_wish_then_the_configurations_then_vietnamese() {
+        for (text, lang_of_it) in [
+            (None, Lang::Vi),
+            (Some("[room"), Lang::Vi),
+            (Some("[room]\nlanguage = \"fr\"\n"), Lang::Vi),
+            (Some("[room]\nlanguage = 1\n"), Lang::Vi),
+            (Some("room = \"en\"\n"), Lang::Vi),
+            (Some("[room]\nlanguage = \"en\"\nunknown = 1\n"), Lang::En),
+        ] {
+            let (_dir, place) = written(text);
+            assert_eq!(lang(&place), lang_of_it, "{text:?}");
+            for wish in Lang::ALL {
+                let place = Where {
+                    lang: Some(wish),
+                    ..place.clone()
+                };
+                assert_eq!(lang(&place), wish, "{text:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_wrong_configuration_names_the_same_place_in_both_languages() {
+        let (_dir, place) = written(Some("[room]\nnmae = \"x\"\n"));
+        let failure = settings(&place).unwrap_err();
+        assert_eq!(failure.code, exit::CONFIG);
+        for lang in Lang::ALL {
+            let text = failure.said.in_words(lang, &Contacts::default());
+            let place = format!("{}:2: [room]: unknown key \"nmae\"", place.config.display());
+            assert!(text.contains(&place), "{text}");
+            assert!(text.contains("\"name\""), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_configuration_that_is_not_there_is_not_called_wrong() {
+        let (_dir, place) = written(None);
+        let failure = settings(&place).unwrap_err();
+        assert_eq!(failure.code, exit::CONFIG);
+        let text = failure.said.in_words(Lang::Vi, &Contacts::default());
+        assert!(text.starts_with("Không đọc được tệp cấu hình"), "{text}");
+        assert!(text.contains("--config"), "{text}");
+    }
 }

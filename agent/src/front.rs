@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::{broadcast, mpsc, watch};
 
 use crate::run::Progress;
+use crate::said::{Said, Say as _};
 use crate::station::{Order, Station};
 use crate::uplink::{Standing, Uplink};
 
@@ -22,7 +23,7 @@ pub(crate) struct Ended {
     /// The report.
     pub(crate) report: Report,
     /// Why it is not in the logbook, if it is not.
-    pub(crate) not_kept: Option<String>,
+    pub(crate) not_kept: Option<Said>,
     /// Where it is.
     pub(crate) delivery: Whereabouts,
 }
@@ -157,7 +158,7 @@ impl Front {
             (Some(_), Err(_)) => Whereabouts::Queued,
             (Some(uplink), Ok(())) => whereabouts(&self.station, uplink, made.report.link.seq).await,
         };
-        let not_kept = made.kept.err().map(|error| error.to_string());
+        let not_kept = made.kept.err().map(|error| error.said());
         let ended = Ended {
             report: made.report,
             not_kept,

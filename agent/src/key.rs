@@ -7,6 +7,7 @@ use std::path::PathBuf;
 
 use bridgepoint_protocol::envelope::SigningKey;
 
+use crate::said::{Said, Say};
 use crate::state::{self, StateDir};
 
 const FILE: &str = "key.pk8";
@@ -28,6 +29,20 @@ pub(crate) enum KeyError {
         "{0} is no Ed25519 key in PKCS #8; do not delete it: restore it from a copy, or tell the province that the key is lost"
     )]
     Broken(PathBuf),
+}
+
+impl Say for KeyError {
+    fn said(&self) -> Said {
+        match self {
+            Self::Missing(dir) => Said::new("error-key-missing").on(dir).run("key init"),
+            Self::Io(file, error) => Said::new("error-key").on(file).because(error),
+            Self::Open(file, mode) => Said::new("error-key-open")
+                .on(file)
+                .with("mode", format_args!("{mode:o}"))
+                .with("command", format_args!("chmod 600 {}", file.display())),
+            Self::Broken(file) => Said::new("error-key-broken").on(file),
+        }
+    }
 }
 
 /// Reads the key.

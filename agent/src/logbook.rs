@@ -20,6 +20,7 @@ use serde::Serialize;
 
 pub(crate) use read::{BookBroken, Listed, list, texts, verify};
 
+use crate::said::{Said, Say};
 use crate::state::{create_dir, sync_dir};
 
 /// The moment of an entry, as the box knows it.
@@ -63,6 +64,16 @@ pub(crate) enum LogbookError {
         /// What is wrong.
         why: String,
     },
+}
+
+impl Say for LogbookError {
+    fn said(&self) -> Said {
+        match self {
+            Self::Io { path, error } => Said::new("error-logbook").on(path).because(error),
+            Self::Seal(error) => Said::new("error-program").because(error),
+            Self::Broken { path, line, why } => read::broken(&path.display().to_string(), *line, why),
+        }
+    }
 }
 
 /// An entry that the hub has not receipted yet, and where it stands.

@@ -18,6 +18,7 @@ mod page;
 mod pin;
 mod plan;
 mod run;
+mod said;
 mod say;
 mod socket;
 mod state;
@@ -58,7 +59,10 @@ fn main() -> ExitCode {
     {
         Ok(runtime) => runtime,
         Err(error) => {
-            eprintln!("bridgepoint-agent: the system gives no threads ({error})");
+            command::tell(
+                cli.command.place(),
+                &said::Said::new("error-system").because(error),
+            );
             return ExitCode::from(cli::exit::INTERNAL);
         }
     };

@@ -1,10 +1,12 @@
 //! What the box knows of the hub: its pinned key, and whether the hub has taken the box's enrolment.
 
 use std::io;
+use std::path::PathBuf;
 
 use bridgepoint_protocol::envelope::{Jwk, Kid, VerifyingKey};
 use serde::{Deserialize, Serialize};
 
+use crate::said::{Said, Say};
 use crate::state::{self, StateDir};
 
 const FILE: &str = "hub.json";
@@ -16,6 +18,37 @@ pub(crate) struct Pin {
     pub(crate) key: Option<Jwk>,
     /// Our key, as far as the hub has receipted its enrolment.
     pub(crate) enrolled: Option<Kid>,
+    /// Keys that a person has let go with `enrol --accept-hub`: the receipts of that time were signed with them.
+    /// They verify what stands in the logbook and nothing that comes.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) former: Vec<Jwk>,
+}
+
+/// Why the facts cannot be had or kept.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum PinError {
+    /// The file cannot be read or written.
+    #[error(
+        "what is kept of the hub, {0}, cannot be used ({1}); check the disk and the rights of the state directory"
+    )]
+    Io(PathBuf, io::Error),
+    /// The file is damaged.
+    #[error(
+        "what is kept of the hub, {0}, cannot be read ({1}); run \"bridgepoint-agent enrol --accept-hub\""
+    )]
+    Broken(PathBuf, String),
+}
+
+impl Say for PinError {
+    fn said(&self) -> Said {
+        match self {
+            Self::Io(file, error) => Said::new("error-pin").on(file).because(error),
+            Self::Broken(file, why) => Said::new("error-pin-broken")
+                .on(file)
+                .because(why)
+                .run("enrol --accept-hub"),
+        }
+    }
 }
 
 /// What becomes of a key that the hub shows.
@@ -32,31 +65,54 @@ pub(crate) enum Shown {
 }
 
 impl Pin {
-    /// Reads the kept facts; none yet is an empty pin, and so is a file that cannot be read as one.
-    pub(crate) fn load(state: &StateDir) -> io::Result<Self> {
-        match std::fs::read(state.join(FILE)) {
-            Ok(text) => serde_json::from_slice(&text).map_err(|e| {
-                io::Error::other(format!(
-                    "{} cannot be read ({e}); run \"bridgepoint-agent enrol --accept-hub\"",
-                    state.join(FILE).display()
-                ))
-            }),
+    /// Reads the kept facts; none yet is an empty pin.
+    ///
+    /// # Errors
+    /// [`PinError`].
+    pub(crate) fn load(state: &StateDir) -> Result<Self, PinError> {
+        let path = state.join(FILE);
+        match std::fs::read(&path) {
+            Ok(text) => serde_json::from_slice(&text).map_err(|e| PinError::Broken(path, e.to_string())),
             Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(Self::default()),
-            Err(e) => Err(e),
+            Err(e) => Err(PinError::Io(path, e)),
         }
     }
 
     /// Keeps them.
-    pub(crate) fn save(&self, state: &StateDir) -> io::Result<()> {
-        state::replace(
-            &state.join(FILE),
-            &serde_json::to_vec_pretty(self).map_err(io::Error::other)?,
-        )
+    ///
+    /// # Errors
+    /// [`PinError`].
+    pub(crate) fn save(&self, state: &StateDir) -> Result<(), PinError> {
+        let path = state.join(FILE);
+        let text =
+            serde_json::to_vec_pretty(self).map_err(|e| PinError::Broken(path.clone(), e.to_string()))?;
+        state::replace(&path, &text).map_err(|e| PinError::Io(path, e))
     }
 
     /// The pinned key.
     pub(crate) fn verifying(&self) -> Option<VerifyingKey> {
         self.key.as_ref().and_then(|jwk| VerifyingKey::from_jwk(jwk).ok())
+    }
+
+    /// The pinned key and those before it, for what stands in the logbook.
+    pub(crate) fn all_verifying(&self) -> Vec<VerifyingKey> {
+        let former = self.former.iter();
+        let all = self.key.iter().chain(former);
+        all.filter_map(|jwk| VerifyingKey::from_jwk(jwk).ok()).collect()
+    }
+
+    /// Lets the pinned key go, for the next one that is shown.
+    pub(crate) fn released(self) -> Self {
+        let mut former = self.former;
+        if let Some(key) = self.key {
+            former.retain(|before| *before != key);
+            former.push(key);
+        }
+        Self {
+            key: None,
+            enrolled: None,
+            former,
+        }
     }
 
     /// Judges a key that the hub shows, by the thumbprint in the configuration, else by the first one seen.
@@ -73,8 +129,8 @@ impl Pin {
             (_, Some(pinned)) if pinned == key => Shown::Known,
             // The configuration is a person's word: it outranks what was seen first.
             (Some(_), _) | (None, None) => {
+                *self = std::mem::take(self).released();
                 self.key = Some(jwk);
-                self.enrolled = None;
                 Shown::Pinned
             }
             (None, Some(_)) => Shown::Strange(kid),
@@ -121,6 +177,21 @@ mod tests {
             Shown::Pinned,
             "a person has changed the configuration"
         );
+    }
+
+    #[test]
+    fn a_key_that_was_let_go_still_verifies_what_it_signed() {
+        let ((first, first_kid), (second, second_kid)) = (jwk(), jwk());
+        let mut pin = Pin::default();
+        pin.shown(&first, None);
+        let mut pin = pin.released();
+        assert_eq!((pin.verifying(), pin.enrolled.as_ref()), (None, None));
+        assert_eq!(pin.shown(&second, None), Shown::Pinned);
+        let kids: Vec<Kid> = pin.all_verifying().iter().map(VerifyingKey::kid).collect();
+        assert_eq!(kids, [second_kid.clone(), first_kid.clone()]);
+        // The configuration going back to the first one keeps the second one for its receipts.
+        assert_eq!(pin.shown(&first, Some(first_kid.as_str())), Shown::Pinned);
+        assert!(pin.all_verifying().iter().any(|key| key.kid() == second_kid));
     }
 
     #[test]

@@ -147,7 +147,10 @@ fn why_not(settings: &Settings, row: &check::Check, id: &str) -> Option<&'static
                 }
                 false
             } else {
-                matches!(camera.address, CameraAddress::ViscaUdp { .. } | CameraAddress::ViscaTcp(_))
+                matches!(
+                    camera.address,
+                    CameraAddress::ViscaUdp { .. } | CameraAddress::ViscaTcp(_)
+                )
             }
         }
         Group::Microphone => {

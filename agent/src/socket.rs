@@ -12,6 +12,7 @@ use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, Buf
 use tokio::net::{UnixListener, UnixStream};
 
 use crate::front::{Front, Told};
+use crate::said::{Said, Say};
 use crate::station::Order;
 
 /// Longest request, bytes.
@@ -51,7 +52,7 @@ pub(crate) enum Answer {
     /// It was not done.
     Refused {
         /// Why, and what to do.
-        why: String,
+        why: Said,
     },
 }
 
@@ -107,7 +108,7 @@ async fn converse(stream: UnixStream, front: Arc<Front>) -> io::Result<()> {
                     }
                     Err(tokio::sync::broadcast::error::RecvError::Lagged(_)) => {}
                     Err(tokio::sync::broadcast::error::RecvError::Closed) => {
-                        return send(&mut write, &refused("the check was broken off; try again")).await;
+                        return send(&mut write, &refused(&Said::new("error-broken-off"))).await;
                     }
                 }
             }
@@ -120,22 +121,22 @@ async fn converse(stream: UnixStream, front: Arc<Front>) -> io::Result<()> {
                         measured_ms: baseline.measured_ms,
                     }
                 }
-                Err(error) => refused(&error.to_string()),
+                Err(error) => refused(&error),
             };
             send(&mut write, &answer).await
         }
         Err(error) => {
             send(
                 &mut write,
-                &refused(&format!("the request cannot be read: {error}")),
+                &refused(&Said::new("error-socket-strange").because(error)),
             )
             .await
         }
     }
 }
 
-fn refused(why: &str) -> Answer {
-    Answer::Refused { why: why.to_owned() }
+fn refused(why: &impl Say) -> Answer {
+    Answer::Refused { why: why.said() }
 }
 
 async fn send(write: &mut tokio::net::unix::OwnedWriteHalf, answer: &Answer) -> io::Result<()> {

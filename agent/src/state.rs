@@ -5,6 +5,8 @@ use std::io::{self, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
+use crate::said::{PROGRAM, Said, Say};
+
 /// A state directory.
 #[derive(Debug, Clone)]
 pub(crate) struct StateDir(PathBuf);
@@ -26,6 +28,15 @@ pub(crate) enum LockError {
         "the state directory {0} cannot be used ({1}); create it writable for this user, or name another with --state"
     )]
     Io(PathBuf, io::Error),
+}
+
+impl Say for LockError {
+    fn said(&self) -> Said {
+        match self {
+            Self::Taken(dir) => Said::new("error-state-taken").on(dir).with("program", PROGRAM),
+            Self::Io(dir, error) => Said::new("error-state").on(dir).because(error),
+        }
+    }
 }
 
 impl StateDir {

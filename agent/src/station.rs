@@ -1,7 +1,6 @@
 //! The box at work: its settings, key, logbook and what it knows of the hub, in one place; and the two things
 //! that are done with them: a check, and accepting a rehearsal.
 
-use std::io;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -21,8 +20,9 @@ use crate::clock;
 use crate::config::Settings;
 use crate::key::{self, KeyError};
 use crate::logbook::{Logbook, LogbookError, Stamp};
-use crate::pin::Pin;
+use crate::pin::{Pin, PinError};
 use crate::run::{LogbookKeys, Progress, Run, Tools};
+use crate::said::{Said, Say};
 use crate::state::{StateDir, StateLock};
 
 /// The box at work. The state directory is locked while this lives.
@@ -54,8 +54,19 @@ pub(crate) enum StartError {
     #[error(transparent)]
     Logbook(#[from] LogbookError),
     /// The pinned hub key.
-    #[error("what is kept of the hub cannot be read: {0}")]
-    Pin(#[from] io::Error),
+    #[error(transparent)]
+    Pin(#[from] PinError),
+}
+
+impl Say for StartError {
+    fn said(&self) -> Said {
+        match self {
+            Self::Lock(error) => error.said(),
+            Self::Key(error) => error.said(),
+            Self::Logbook(error) => error.said(),
+            Self::Pin(error) => error.said(),
+        }
+    }
 }
 
 /// What is to be checked, and why.
@@ -91,6 +102,17 @@ pub(crate) enum AcceptError {
     /// The file.
     #[error(transparent)]
     Baseline(#[from] BaselineError),
+}
+
+impl Say for AcceptError {
+    fn said(&self) -> Said {
+        match self {
+            Self::NothingToAccept => Said::new("error-nothing-to-accept").run("check"),
+            Self::Logbook(error) => error.said(),
+            Self::Broken(error) => error.said(),
+            Self::Baseline(error) => error.said(),
+        }
+    }
 }
 
 impl Station {
@@ -219,7 +241,7 @@ impl Station {
             logbook: self.logbook_dir(),
             keys: LogbookKeys {
                 agent: vec![self.key.verifying()],
-                hub: self.pin().verifying().into_iter().collect(),
+                hub: self.pin().all_verifying(),
             },
         }
     }

@@ -8,6 +8,8 @@ mod hear;
 pub(crate) mod mqtt;
 mod readiness;
 
+use std::io;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -21,6 +23,7 @@ pub(crate) use delivery::Delivery;
 
 use crate::clock;
 use crate::config::Hub;
+use crate::said::{Said, Say};
 use crate::station::Station;
 use mqtt::{Connect, Happened, Session, Tag};
 
@@ -57,6 +60,36 @@ pub(crate) struct Uplink {
     nudge: mpsc::UnboundedSender<Nudge>,
 }
 
+/// Why delivery cannot be started: the configuration names something that cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum UplinkError {
+    /// The password file.
+    #[error("the password file {0} cannot be read: {1}")]
+    Password(PathBuf, io::Error),
+    /// A certificate or its key.
+    #[error("the file {0} cannot be used: {1}")]
+    Certificate(PathBuf, String),
+    /// The cryptography itself.
+    #[error("no encrypted connection can be prepared: {0}")]
+    Tls(String),
+}
+
+impl Say for UplinkError {
+    fn said(&self) -> Said {
+        match self {
+            Self::Password(file, error) => Said::new("error-password-file")
+                .with("table", "[hub]")
+                .on(file)
+                .because(error),
+            Self::Certificate(file, why) => Said::new("error-certificate-file")
+                .with("table", "[hub]")
+                .on(file)
+                .because(why),
+            Self::Tls(why) => Said::new("error-program").because(why),
+        }
+    }
+}
+
 enum Nudge {
     /// There is something new in the logbook.
     NewEntry,
@@ -68,14 +101,14 @@ impl Uplink {
     /// Starts delivering.
     ///
     /// # Errors
-    /// A sentence when a file of the configuration (certificate, password) cannot be used.
-    pub(crate) fn start(station: Arc<Station>, hub: &Hub) -> Result<Self, String> {
+    /// [`UplinkError`] when a file of the configuration (certificate, password) cannot be used.
+    pub(crate) fn start(station: Arc<Station>, hub: &Hub) -> Result<Self, UplinkError> {
         let tls = hub.tls.as_ref().map(mqtt::tls).transpose()?;
         let own_name = station.settings.address.mqtt_user();
         let password = match &hub.password_file {
             None => String::new(),
             Some(file) => std::fs::read_to_string(file)
-                .map_err(|e| format!("the password file {} cannot be read: {e}", file.display()))?
+                .map_err(|e| UplinkError::Password(file.clone(), e))?
                 .trim_end_matches(['\r', '\n'])
                 .to_owned(),
         };
@@ -224,7 +257,8 @@ impl Driver {
         session.publish(Tag::Status, &self.topic(RoomTopic::State), true, state);
         self.publish_readiness(session);
         self.tell.send_replace(if self.enrolled() {
-            Standing::Online
+            // Online only once the hub has shown the pinned key, or receipted something: another may stand there now.
+            Standing::Connecting
         } else {
             Standing::NotApproved
         });

@@ -104,6 +104,14 @@ pub fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("scenarios")
 }
 
+/// A file beside the scenarios: the room that all share.
+///
+/// # Errors
+/// When it cannot be read.
+pub fn read(name: &str) -> Result<String> {
+    std::fs::read_to_string(folder().join(name)).with_context(|| name.to_owned())
+}
+
 /// The scenarios' names, in order.
 ///
 /// # Errors
@@ -141,7 +149,6 @@ impl Stage {
     /// # Errors
     /// When something does not start.
     pub fn set(dir: &Path, with_hub: bool) -> Result<Self> {
-        let read = |name: &str| std::fs::read_to_string(folder().join(name)).with_context(|| name.to_owned());
         let sim = Sim::start(&dir.join("sim"), &read("sim.toml")?)?;
         let nut = Nut::start(&dir.join("nut"), Path::new(sim.address("ups.dev_file")?))?;
         let hub = with_hub.then(|| Hub::start(&dir.join("hub"))).transpose()?;

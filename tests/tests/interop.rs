@@ -4,21 +4,23 @@
 //! PyJWT comes from PyPI into a virtual environment under the target directory, once. Without a network that is a failure
 //! that says so; `SKIP_PYPI=1` leaves these tests out, and says that.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, missing_docs)] // a test file
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    missing_docs
+)] // a test file
 
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Mutex;
 
-use base64::Engine as _;
 use anyhow::{Context as _, Result, ensure};
-use bridgepoint_tests::rig::agent::{Agent, small_room};
-use bridgepoint_tests::rig::hub::Hub;
+use base64::Engine as _;
 use bridgepoint_tests::rig::process::{Output, run};
-use bridgepoint_tests::rig::sim::Sim;
+use bridgepoint_tests::rig::room::{Province, waiting, with_another};
 use bridgepoint_tests::rig::{PATIENCE, built, until};
-use bridgepoint_tests::scenario;
 use serde_json::Value;
 
 /// One test makes the environment, the others find it.
@@ -42,10 +44,22 @@ fn python() -> Result<Option<PathBuf>> {
         .join("interop-venv");
     let (python, made) = (venv.join("bin/python"), venv.join("made-from.txt"));
     if fs::read_to_string(&made).ok().as_ref() != Some(&wanted) {
-        done(Command::new("python3").args(["-m", "venv", "--clear"]).arg(&venv), "python3 -m venv (Debian: python3-venv)")?;
+        done(
+            Command::new("python3").args(["-m", "venv", "--clear"]).arg(&venv),
+            "python3 -m venv (Debian: python3-venv)",
+        )?;
         done(
             Command::new(&python)
-                .args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--only-binary", ":all:", "-r"])
+                .args([
+                    "-m",
+                    "pip",
+                    "install",
+                    "--quiet",
+                    "--disable-pip-version-check",
+                    "--only-binary",
+                    ":all:",
+                    "-r",
+                ])
                 .arg(&requirements),
             "pip install from PyPI; without a network set SKIP_PYPI=1",
         )?;
@@ -56,7 +70,13 @@ fn python() -> Result<Option<PathBuf>> {
 
 fn done(command: &mut Command, what: &str) -> Result<()> {
     let output = run(command)?;
-    ensure!(output.code == 0, "{what} ended with {}:\n{}{}", output.code, output.stdout, output.stderr);
+    ensure!(
+        output.code == 0,
+        "{what} ended with {}:\n{}{}",
+        output.code,
+        output.stdout,
+        output.stderr
+    );
     Ok(())
 }
 
@@ -69,40 +89,29 @@ fn verify(python: &Path, keys: [&Path; 2], file: &Path) -> Result<(i32, Value)> 
         .arg(folder().join("verify.py"))
         .args(keys)
         .arg(file))?;
-    let found = serde_json::from_str(&stdout).with_context(|| format!("{}: {stdout}{stderr}", file.display()))?;
+    let found =
+        serde_json::from_str(&stdout).with_context(|| format!("{}: {stdout}{stderr}", file.display()))?;
     Ok((code, found))
-}
-
-/// The same line with another character at `at`.
-fn with_another(line: &str, at: usize) -> String {
-    let other = if line.as_bytes()[at] == b'A' { "B" } else { "A" };
-    format!("{}{other}{}", &line[..at], &line[at + 1..])
 }
 
 fn header_of(line: &str) -> Result<String> {
     let first = line.split('.').next().unwrap_or_default();
-    Ok(String::from_utf8(base64::engine::general_purpose::URL_SAFE_NO_PAD.decode(first)?)?)
+    Ok(String::from_utf8(
+        base64::engine::general_purpose::URL_SAFE_NO_PAD.decode(first)?,
+    )?)
 }
 
 #[test]
 fn a_logbook_and_its_receipts_hold_for_somebody_else() -> Result<()> {
     let Some(python) = python()? else { return Ok(()) };
-    let dir = tempfile::tempdir()?;
-    let sim = Sim::start(&dir.path().join("sim"), &fs::read_to_string(scenario::folder().join("sim.toml"))?)?;
-    let hub = Hub::start(&dir.path().join("hub"))?;
-    let agent = Agent::new(
-        &dir.path().join("agent"),
-        &small_room("bai-chay", sim.address("codec")?, Some(&hub.broker)),
-    )?;
-    ensure!(agent.run(&["enrol"])?.code == 0, "{}", hub.said());
-    hub.approve("quang-ninh/bai-chay")?;
+    let province = Province::approved()?;
+    let (dir, hub, agent) = (&province.dir, &province.hub, &province.agent);
     agent.check(&[])?;
     ensure!(agent.run(&["baseline", "accept", "--allowed-by", "Bà Hà"])?.code == 0);
     agent.check(&["--only", "codec"])?;
     until("the receipts", PATIENCE, || {
         ensure!(agent.run(&["enrol"])?.code == 0);
-        let rows: Vec<Value> = serde_json::from_str(&agent.run(&["logbook", "list", "--json"])?.stdout)?;
-        Ok(rows.iter().all(|row| !row["received_ms"].is_null()).then_some(()))
+        Ok((waiting(agent)? == 0).then_some(()))
     })
     .with_context(|| hub.said())?;
 
@@ -114,12 +123,19 @@ fn a_logbook_and_its_receipts_hold_for_somebody_else() -> Result<()> {
     let keys = [box_key.as_path(), hub_key.as_path()];
     let month = agent.months()?.remove(0);
     let (code, found) = verify(&python, keys, &month)?;
-    assert_eq!((code, &found), (0, &serde_json::json!({ "entries": 3, "receipts": 3, "other": 0 })));
+    assert_eq!(
+        (code, &found),
+        (0, &serde_json::json!({ "entries": 3, "receipts": 3, "other": 0 }))
+    );
 
     let lines = agent.lines()?;
     let one = dir.path().join("one.jws");
     fs::write(&one, &lines[0])?;
-    assert_eq!(verify(&python, [&box_key, Path::new("-")], &one)?.0, 0, "a single report");
+    assert_eq!(
+        verify(&python, [&box_key, Path::new("-")], &one)?.0,
+        0,
+        "a single report"
+    );
     let (code, found) = verify(&python, [&hub_key, Path::new("-")], &one)?;
     assert_eq!(code, 1, "with another's key: {found}");
 
@@ -149,7 +165,11 @@ fn a_logbook_and_its_receipts_hold_for_somebody_else() -> Result<()> {
         let ours = agent.run(&["verify", &file, "--lang", "en"])?;
         assert_eq!((theirs, ours.code), (1, 1), "{number}: {found} / {}", ours.stdout);
         let line = found["line"].as_u64().context("a line")?;
-        assert!(ours.stdout.contains(&format!("line {line}")), "{number}: {found} / {}", ours.stdout);
+        assert!(
+            ours.stdout.contains(&format!("line {line}")),
+            "{number}: {found} / {}",
+            ours.stdout
+        );
     }
     Ok(())
 }

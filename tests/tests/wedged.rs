@@ -4,9 +4,12 @@
 //!
 //! Times are printed (`--nocapture`) and not judged: a run's own absolute end is part of the agent.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, missing_docs)] // a test file
-
-use std::fs;
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    missing_docs
+)] // a test file
 
 use anyhow::{Context as _, Result, ensure};
 use bridgepoint_protocol::claims::{Report, Status};
@@ -68,9 +71,8 @@ fn play(codec: CodecFault, camera: CameraFault) -> Result<()> {
 
 fn one(codec: CodecFault, camera: CameraFault, name: &str) -> Result<()> {
     let dir = tempfile::tempdir()?;
-    let read = |name: &str| fs::read_to_string(scenario::folder().join(name)).with_context(|| name.to_owned());
-    let mut sim = Sim::start(&dir.path().join("sim"), &read("sim.toml")?)?;
-    let mut config = read("room.toml")?;
+    let mut sim = Sim::start(&dir.path().join("sim"), &scenario::read("sim.toml")?)?;
+    let mut config = scenario::read("room.toml")?;
     // No UPS in this room: its own faults are scenarios.
     let (before, after) = config.split_once("[ups]").context("[ups]")?;
     let (_ups, after) = after.split_once("[page]").context("[page]")?;
@@ -95,17 +97,27 @@ fn one(codec: CodecFault, camera: CameraFault, name: &str) -> Result<()> {
     let mut wrong = Vec::new();
     judge(report, "codec.", codec_leaves(codec), &mut wrong);
     // Whether a camera may be moved is the codec's to say: in a call, or with a codec that does not tell, it is only asked.
-    let moved = codec_leaves(codec) != Leaves::Nothing && !matches!(codec, CodecFault::InCall | CodecFault::Sharing);
+    let moved =
+        codec_leaves(codec) != Leaves::Nothing && !matches!(codec, CodecFault::InCall | CodecFault::Sharing);
     match camera_leaves(camera) {
         Leaves::Told(_) if !moved => {}
         leaves => judge(report, "camera.main.", leaves, &mut wrong),
     }
     if !moved {
-        let presets = report.findings.iter().filter(|f| f.check.starts_with("camera.main.preset."));
+        let presets = report
+            .findings
+            .iter()
+            .filter(|f| f.check.starts_with("camera.main.preset."));
         wrong.extend(
             presets
                 .filter(|f| !matches!(f.status(), Status::Skipped | Status::Unknown))
-                .map(|f| format!("{} is {}: it was moved in or beside a call", f.check, f.status().word())),
+                .map(|f| {
+                    format!(
+                        "{} is {}: it was moved in or beside a call",
+                        f.check,
+                        f.status().word()
+                    )
+                }),
         );
     }
     for id in ["mic.chair.signal", "mic.desk.signal", "host.disk", "host.logbook"] {
@@ -118,7 +130,10 @@ fn one(codec: CodecFault, camera: CameraFault, name: &str) -> Result<()> {
         wrong.push(format!("verdict {}", report.claimed_verdict().word()));
     }
     ensure!(wrong.is_empty(), "{}", wrong.join("; "));
-    ensure!(agent.run(&["logbook", "verify"])?.code == 0, "the logbook does not hold");
+    ensure!(
+        agent.run(&["logbook", "verify"])?.code == 0,
+        "the logbook does not hold"
+    );
     prove_clean(&mut sim)
 }
 
@@ -164,13 +179,20 @@ fn a_run_always_ends_and_a_wedged_device_costs_its_own_checks() {
         .zip(CameraFault::ALL.iter().copied().cycle())
         .collect();
     for camera in CameraFault::ALL {
-        assert!(pairs.iter().any(|(_, other)| other == camera), "{} is not played", camera.name());
+        assert!(
+            pairs.iter().any(|(_, other)| other == camera),
+            "{} is not played",
+            camera.name()
+        );
     }
     let wrong: Vec<String> = std::thread::scope(|scope| {
         let lanes: Vec<_> = (0..LANES)
             .map(|lane| {
                 let own = pairs.iter().copied().skip(lane).step_by(LANES);
-                scope.spawn(move || own.filter_map(|(codec, camera)| play(codec, camera).err()).collect())
+                scope.spawn(move || {
+                    own.filter_map(|(codec, camera)| play(codec, camera).err())
+                        .collect()
+                })
             })
             .collect();
         lanes

@@ -6,12 +6,13 @@ use bridgepoint_protocol::claims::{Scope, Trigger, TriggerKind};
 use bridgepoint_protocol::text::{self, Contacts, Params};
 use tokio::sync::{mpsc, watch};
 
-use super::{Failure, Outcome, media, settings, state};
+use super::{Failure, Outcome, media, settings, state, strange, tell};
 use crate::cli::{Where, exit};
 use crate::config::Settings;
 use crate::front::{Ended, Told, Whereabouts, whereabouts};
 use crate::plan;
 use crate::run::Progress;
+use crate::said::{Said, Say as _};
 use crate::say::{self, Dress, params};
 use crate::socket::{self, Answer, Request};
 use crate::station::{Order, Station};
@@ -41,18 +42,15 @@ pub(super) async fn check(
         scope: order.scope.clone(),
     };
     let lang = settings.lang;
-    let running = socket::ask(&socket, &request).await.map_err(|e| {
-        Failure::internal(format!(
-            "the running agent's socket {} cannot be used ({e})",
-            socket.display()
-        ))
-    })?;
+    let running = socket::ask(&socket, &request)
+        .await
+        .map_err(|e| Failure::internal(Said::new("error-socket-away").on(&socket).because(e)))?;
     let (ended, stopped) = match running {
         Some(answers) => (follow(answers, &settings, json).await?, false),
         None => alone(&settings, place, order, json).await?,
     };
     if let Some(why) = &ended.not_kept {
-        eprintln!("bridgepoint-agent: {why}");
+        tell(Some(place), why);
     }
     if json {
         outln!(
@@ -80,14 +78,17 @@ fn scope(settings: &Settings, only: Option<Vec<String>>) -> Result<Option<Scope>
         .collect();
     if asked.is_empty() {
         return Err(Failure::usage(
-            "--only names no check; e.g. --only codec,mic.chair",
+            Said::new("error-only-empty").with("example", "--only codec,mic.chair"),
         ));
     }
     if let Some((strange, nearest)) = plan::strangers(settings, &asked).into_iter().next() {
-        let hint = nearest.map_or_else(String::new, |word| format!("; did you mean \"{word}\"?"));
-        return Err(Failure::usage(format!(
-            "--only: this room has no check \"{strange}\"{hint}"
-        )));
+        let said = Said::new("error-only-unknown")
+            .with("given", strange)
+            .run("config check");
+        return Err(Failure::usage(match nearest {
+            Some(near) => said.with("near", near),
+            None => said,
+        }));
     }
     Ok(Some(Scope(asked)))
 }
@@ -95,15 +96,13 @@ fn scope(settings: &Settings, only: Option<Vec<String>>) -> Result<Option<Scope>
 /// Joins the daemon's run.
 async fn follow(mut answers: socket::Answers, settings: &Settings, quiet: bool) -> Result<Ended, Failure> {
     loop {
-        let answer = answers.next().await.map_err(Failure::internal)?;
+        let answer = answers.next().await.map_err(strange)?;
         match answer {
             Some(Answer::Told(Told::Progress(step))) => show(&step, settings, quiet),
             Some(Answer::Told(Told::Ended(ended))) => return Ok(*ended),
             Some(Answer::Refused { why }) => return Err(Failure::internal(why)),
             Some(Answer::Accepted { .. }) | None => {
-                return Err(Failure::internal(
-                    "the running agent broke the check off; try again",
-                ));
+                return Err(Failure::internal(Said::new("error-broken-off")));
             }
         }
     }
@@ -135,7 +134,7 @@ async fn alone(
     };
     let (made, ()) = tokio::select! {
         both = async { tokio::join!(station.check(order, progress, cancel.clone()), watched) } => both,
-        () = interrupt => return Err(Failure::internal("interrupted")),
+        () = interrupt => return Err(Failure::internal(Said::new("interrupted"))),
     };
     let stopped = *stop.borrow();
     let delivery = match (&uplink, &made.kept) {
@@ -152,7 +151,7 @@ async fn alone(
     if let Some(uplink) = uplink {
         uplink.stop(std::time::Duration::from_secs(2)).await;
     }
-    let not_kept = made.kept.err().map(|error| error.to_string());
+    let not_kept = made.kept.err().map(|error| error.said());
     Ok((
         Ended {
             report: made.report,

@@ -8,6 +8,7 @@ use super::{Failure, Outcome, media, settings, state};
 use crate::cli::{Where, exit};
 use crate::front::Front;
 use crate::page;
+use crate::said::Said;
 use crate::socket;
 use crate::station::Station;
 use crate::uplink::Uplink;
@@ -19,13 +20,16 @@ pub(super) async fn run(place: &Where) -> Outcome {
     let station = Station::open(settings, state(place), media(place)?).map_err(Failure::internal)?;
     let path = station.state.join("agent.sock");
     let socket = socket::listen(&path)
-        .map_err(|e| Failure::internal(format!("the socket {} cannot be made ({e})", path.display())))?;
+        .map_err(|e| Failure::internal(Said::new("error-socket").on(&path).because(e)))?;
     let page = tokio::net::TcpListener::bind(listen).await.map_err(|e| {
-        Failure::internal(format!(
-            "the page cannot listen on {listen} ({e}); is another agent running? else change [page] listen"
-        ))
+        Failure::internal(
+            Said::new("error-page")
+                .with("address", listen)
+                .with("setting", "[page] listen")
+                .because(e),
+        )
     })?;
-    let address = page.local_addr().map_err(Failure::internal)?;
+    let address = page.local_addr().map_err(refused_by_system)?;
     let uplink = match &hub {
         None => None,
         Some(hub) => Some(Uplink::start(Arc::clone(&station), hub).map_err(Failure::config)?),
@@ -50,5 +54,11 @@ pub(super) async fn run(place: &Where) -> Outcome {
 }
 
 fn watch_signal(kind: SignalKind) -> Result<tokio::signal::unix::Signal, Failure> {
-    signal(kind).map_err(|e| Failure::internal(format!("the system gives no signals ({e})")))
+    signal(kind).map_err(refused_by_system)
+}
+
+// By value: the shape that `map_err` hands over.
+#[allow(clippy::needless_pass_by_value)]
+fn refused_by_system(error: std::io::Error) -> Failure {
+    Failure::internal(Said::new("error-system").because(error))
 }

@@ -9,6 +9,7 @@ use bridgepoint_protocol::text::{self, Contacts, Params};
 use super::{Failure, Outcome, media, settings, state};
 use crate::cli::{Where, exit};
 use crate::pin::Pin;
+use crate::said::Said;
 use crate::say::{self, params};
 use crate::station::Station;
 use crate::uplink::{Standing, Uplink};
@@ -20,17 +21,17 @@ const PATIENCE: Duration = Duration::from_secs(3);
 pub(super) async fn enrol(place: &Where, accept_hub: bool) -> Outcome {
     let settings = settings(place)?;
     let lang = settings.lang;
-    let hub = settings.hub.clone().ok_or_else(|| {
-        Failure::config(format!(
-            "{} has no [hub]; there is nobody to enrol with",
-            place.config.display()
-        ))
-    })?;
+    let hub = settings
+        .hub
+        .clone()
+        .ok_or_else(|| Failure::config(Said::new("error-no-hub").on(&place.config).with("table", "[hub]")))?;
     let state = state(place);
     if accept_hub {
         let _lock = state.lock().map_err(Failure::internal)?;
         // The next key that is shown is pinned; it is printed below to be compared.
-        Pin::default().save(&state).map_err(Failure::internal)?;
+        // A damaged file has nothing to keep.
+        let before = Pin::load(&state).unwrap_or_default();
+        before.released().save(&state).map_err(Failure::internal)?;
     }
     let contacts = Contacts::new(&settings.contacts);
     let station = Station::open(settings, state, media(place)?).map_err(Failure::internal)?;
@@ -73,27 +74,20 @@ pub(super) async fn enrol(place: &Where, accept_hub: bool) -> Outcome {
             );
         }
         Standing::StrangeHub { kid } => {
-            let shown = params([("fingerprint", kid.fingerprint().into())]);
-            return Err(Failure::internal(text::ui_with(
-                lang,
-                "hub-changed",
-                &shown,
-                &contacts,
-            )));
+            return Err(Failure::internal(
+                Said::new("hub-changed").with("fingerprint", kid.fingerprint()),
+            ));
         }
         Standing::Away { why } => {
             let address = format!("{}:{}", hub.broker.host, hub.broker.port);
-            let said = text::ui(lang, "delivery-away", &params([("address", address.into())]));
-            return Err(Failure::internal(format!("{said} ({why})")));
+            return Err(Failure::internal(
+                Said::new("delivery-away")
+                    .with("address", address)
+                    .followed_by(format_args!("({why})")),
+            ));
         }
         Standing::Refused { reason } => {
-            let said = text::sentence(
-                lang,
-                "hub.refused",
-                &params([("reason", reason.into())]),
-                &contacts,
-            );
-            return Err(Failure::internal(format!("{}. {}", said.label, said.act)));
+            return Err(Failure::internal(Said::new("hub.refused").with("reason", reason)));
         }
     }
     Ok(exit::OK)

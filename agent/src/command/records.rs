@@ -5,10 +5,11 @@ use bridgepoint_protocol::envelope::Kind;
 use bridgepoint_protocol::text::{self, Contacts, Params};
 use serde_json::json;
 
-use super::{Failure, Outcome, lang, media, settings, state};
+use super::{Failure, Outcome, lang, media, settings, state, strange};
 use crate::baseline::Baseline;
 use crate::cli::{Where, exit};
 use crate::logbook::{self, Listed};
+use crate::said::Said;
 use crate::say::{self, Dress, params};
 use crate::socket::{self, Answer, Request};
 use crate::station::{Station, last_full_report};
@@ -100,9 +101,8 @@ pub(super) async fn baseline_accept(place: &Where, by: Option<String>, allowed_b
         .or_else(|| std::env::var("USER").ok())
         .unwrap_or_else(|| "?".into());
     if allowed_by.trim().is_empty() {
-        return Err(Failure::usage(
-            "--allowed-by is empty; a rehearsal is accepted with somebody's word (R20)",
-        ));
+        // R20: a rehearsal is accepted with somebody's word.
+        return Err(Failure::usage(Said::new("error-allowed-by-empty")));
     }
     let settings = settings(place)?;
     let lang = settings.lang;
@@ -110,15 +110,16 @@ pub(super) async fn baseline_accept(place: &Where, by: Option<String>, allowed_b
         by: by.clone(),
         allowed_by: allowed_by.clone(),
     };
-    let running = socket::ask(&place.state.join("agent.sock"), &request)
+    let socket = place.state.join("agent.sock");
+    let running = socket::ask(&socket, &request)
         .await
-        .map_err(Failure::internal)?;
+        .map_err(|e| Failure::internal(Said::new("error-socket-away").on(&socket).because(e)))?;
     match running {
-        Some(mut answers) => match answers.next().await.map_err(Failure::internal)? {
+        Some(mut answers) => match answers.next().await.map_err(strange)? {
             Some(Answer::Accepted { .. }) => {}
             Some(Answer::Refused { why }) => return Err(Failure::internal(why)),
             Some(Answer::Told(_)) | None => {
-                return Err(Failure::internal("the running agent did not answer; try again"));
+                return Err(Failure::internal(Said::new("error-no-answer")));
             }
         },
         None => {

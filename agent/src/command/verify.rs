@@ -6,11 +6,12 @@ use bridgepoint_protocol::envelope::{Jwk, Kind, VerifyingKey, open, open_enrolme
 use bridgepoint_protocol::logbook::{Keys, verify};
 use bridgepoint_protocol::text::{self, Contacts, Lang};
 
-use super::{Failure, Outcome, lang, read, state};
+use super::{Failure, Outcome, lang, read, state, tell};
 use crate::cli::{Where, exit};
 use crate::key;
 use crate::logbook;
 use crate::pin::Pin;
+use crate::said::{Said, Say as _};
 use crate::say::params;
 
 /// The whole logbook of this box.
@@ -18,11 +19,7 @@ pub(super) fn logbook(place: &Where) -> Outcome {
     let lang = lang(place);
     let state = state(place);
     let agent = vec![key::load(&state).map_err(Failure::internal)?.verifying()];
-    let hub: Vec<VerifyingKey> = Pin::load(&state)
-        .map_err(Failure::internal)?
-        .verifying()
-        .into_iter()
-        .collect();
+    let hub = Pin::load(&state).map_err(Failure::internal)?.all_verifying();
     match logbook::verify(&state.join("logbook"), &agent, &hub) {
         Ok(walk) if walk.entries == 0 => {
             outln!("{}", text::ui(lang, "logbook-empty", &text::Params::new()));
@@ -51,7 +48,7 @@ pub(super) fn logbook(place: &Where) -> Outcome {
                 "{}",
                 text::ui_with(lang, "logbook-broken", &said, &Contacts::default())
             );
-            eprintln!("bridgepoint-agent: {broken}");
+            tell(Some(place), &broken.said());
             Ok(exit::NOT_VERIFIED)
         }
     }
@@ -71,7 +68,12 @@ pub(super) fn file(place: &Where, path: &Path, given: &[PathBuf]) -> Outcome {
         };
         return match verify(&bytes, keys, None) {
             Ok(_) => good(lang, &name),
-            Err(broken) => bad(lang, &name, Some(broken.line), &broken.why.to_string()),
+            Err(broken) => bad(
+                lang,
+                &name,
+                Some(broken.line),
+                &text::line_fault(lang, &broken.why),
+            ),
         };
     }
     let opened = match open_enrolment(trimmed) {
@@ -82,7 +84,7 @@ pub(super) fn file(place: &Where, path: &Path, given: &[PathBuf]) -> Outcome {
     };
     match opened {
         Ok(_) => good(lang, &name),
-        Err(why) => bad(lang, &name, None, &why.to_string()),
+        Err(why) => bad(lang, &name, None, &text::refusal(lang, &why)),
     }
 }
 
@@ -108,14 +110,21 @@ fn keys(place: &Where, given: &[PathBuf]) -> Result<Vec<VerifyingKey>, Failure> 
     if given.is_empty() {
         let state = state(place);
         let own = key::load(&state).map_err(Failure::internal)?.verifying();
-        let hub = Pin::load(&state).map_err(Failure::internal)?.verifying();
+        let hub = Pin::load(&state).map_err(Failure::internal)?.all_verifying();
         return Ok(std::iter::once(own).chain(hub).collect());
     }
     given
         .iter()
         .map(|path| {
-            let wrong =
-                |why: String| Failure::usage(format!("{} is no Ed25519 key as JWK ({why})", path.display()));
+            let wrong = |why: String| {
+                Failure::usage(
+                    Said::new("error-no-key")
+                        .on(path)
+                        .with("form", "JWK")
+                        .because(why)
+                        .run("key show --json"),
+                )
+            };
             let jwk: Jwk = serde_json::from_slice(&read(path)?).map_err(|e| wrong(e.to_string()))?;
             VerifyingKey::from_jwk(&jwk).map_err(|e| wrong(e.to_string()))
         })

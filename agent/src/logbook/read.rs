@@ -8,6 +8,8 @@ use bridgepoint_protocol::logbook::{Keys, Line, LineError, Walk, read_unverified
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
+use crate::said::{Said, Say};
+
 /// One line of `logbook list`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Listed {
@@ -33,6 +35,25 @@ pub(crate) struct BookBroken {
     pub(crate) line: u64,
     /// What is wrong.
     pub(crate) why: String,
+}
+
+impl Say for BookBroken {
+    fn said(&self) -> Said {
+        broken(&self.file, self.line, &self.why)
+    }
+}
+
+/// What is told of a broken logbook; line 0 is the file as a whole.
+pub(super) fn broken(file: &str, line: u64, why: &str) -> Said {
+    let said = Said::new(if line == 0 {
+        "error-logbook-unreadable"
+    } else {
+        "error-logbook-broken"
+    });
+    said.with("file", file)
+        .with("line", line)
+        .because(why)
+        .run("logbook verify")
 }
 
 /// The month of a moment, `YYYY-MM`, in UTC: the same everywhere.

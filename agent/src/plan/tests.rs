@@ -99,11 +99,22 @@ fn every_row_of_the_catalogue_is_planned_or_skipped_with_a_reason() {
 
 #[test]
 fn a_camera_is_asked_over_udp_and_tcp_and_no_other_way_yet() {
-    for (address, moves) in [("visca+udp://h", true), ("visca+tcp://h", true), ("visca+serial:/dev/ttyUSB1", false)] {
-        let camera = format!("[[camera]]\nid = \"a\"\naddress = \"{address}\"\npresets = [{{ number = 1 }}]\n");
+    for (address, moves) in [
+        ("visca+udp://h", true),
+        ("visca+tcp://h", true),
+        ("visca+serial:/dev/ttyUSB1", false),
+    ] {
+        let camera =
+            format!("[[camera]]\nid = \"a\"\naddress = \"{address}\"\npresets = [{{ number = 1 }}]\n");
         let plan = plan(&settings(&camera), None);
-        assert_eq!(plan.probes.iter().any(|act| act.probe == Probe::Camera), moves, "{address}");
-        let skipped = plan.skipped.contains(&("camera.a.preset.1".into(), "not-supported"));
+        assert_eq!(
+            plan.probes.iter().any(|act| act.probe == Probe::Camera),
+            moves,
+            "{address}"
+        );
+        let skipped = plan
+            .skipped
+            .contains(&("camera.a.preset.1".into(), "not-supported"));
         assert_eq!(skipped, !moves, "{address}");
     }
 }

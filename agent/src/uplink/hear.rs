@@ -31,6 +31,9 @@ impl Driver {
         }
         let shown = self.station.pin().shown(payload, self.configured_key.as_deref());
         match shown {
+            Shown::Known if self.enrolled() => {
+                self.tell.send_replace(Standing::Online);
+            }
             Shown::Known => {}
             Shown::Pinned => {
                 let pin = self.station.pin().clone();

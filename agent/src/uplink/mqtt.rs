@@ -16,6 +16,7 @@ use rustls::RootCertStore;
 use rustls_pki_types::pem::PemObject as _;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 
+use super::UplinkError;
 use crate::config::{Broker, Transport};
 
 /// Messages in flight at once, each way. Larger limits cost memory that an idle box does not have.
@@ -239,10 +240,9 @@ fn explain(error: &ConnectionError) -> String {
 /// TLS 1.3 only, with the province's authority and nobody else's (promise P17).
 ///
 /// # Errors
-/// A sentence that names the file that cannot be used.
-pub(crate) fn tls(files: &crate::config::TlsFiles) -> Result<Arc<rustls::ClientConfig>, String> {
-    let unusable =
-        |path: &std::path::Path, why: String| format!("the file {} cannot be used: {why}", path.display());
+/// [`UplinkError`] with the file that cannot be used.
+pub(crate) fn tls(files: &crate::config::TlsFiles) -> Result<Arc<rustls::ClientConfig>, UplinkError> {
+    let unusable = |path: &std::path::Path, why: String| UplinkError::Certificate(path.to_owned(), why);
     let mut roots = RootCertStore::empty();
     let authorities =
         CertificateDer::pem_file_iter(&files.ca).map_err(|e| unusable(&files.ca, e.to_string()))?;
@@ -258,7 +258,7 @@ pub(crate) fn tls(files: &crate::config::TlsFiles) -> Result<Arc<rustls::ClientC
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let builder = rustls::ClientConfig::builder_with_provider(provider)
         .with_protocol_versions(&[&rustls::version::TLS13])
-        .map_err(|e| e.to_string())?
+        .map_err(|e| UplinkError::Tls(e.to_string()))?
         .with_root_certificates(roots);
     let config = match &files.own {
         None => builder.with_no_client_auth(),

@@ -66,12 +66,16 @@ impl Agent {
         &self.state
     }
 
-    /// Runs one of its commands to the end.
+    /// Runs one of its commands to the end, in English unless `args` says otherwise.
     ///
     /// # Errors
     /// When it cannot be started.
     pub fn run(&self, args: &[&str]) -> Result<Output> {
-        run(self.command(args)?.env("BRIDGEPOINT_LOG", "warn"))
+        let mut command = self.command(args)?;
+        if !args.contains(&"--lang") {
+            command.args(["--lang", "en"]);
+        }
+        run(command.env("BRIDGEPOINT_LOG", "warn"))
     }
 
     /// The lines of its logbook's files, in order: entries and receipts.

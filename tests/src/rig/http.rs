@@ -77,7 +77,10 @@ mod tests {
 
     #[test]
     fn chunks_are_put_together() {
-        assert_eq!(joined("3\r\nabc\r\na\r\n0123456789\r\n0\r\n\r\n").unwrap(), "abc0123456789");
+        assert_eq!(
+            joined("3\r\nabc\r\na\r\n0123456789\r\n0\r\n\r\n").unwrap(),
+            "abc0123456789"
+        );
         assert!(joined("3\r\nab").is_err());
         assert!(joined("zz\r\n").is_err());
     }

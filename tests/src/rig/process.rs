@@ -197,7 +197,11 @@ pub fn run(command: &mut Command) -> Result<Output> {
         .spawn()
         .with_context(|| format!("{}", command.get_program().display()))?;
     let (stdout, stderr) = (everything(child.stdout.take()), everything(child.stderr.take()));
-    let ended = super::until(&format!("the end of {command:?}"), HANGS, || Ok(child.try_wait()?));
+    let ended = super::until(
+        &format!("the end of {command:?}"),
+        HANGS,
+        || Ok(child.try_wait()?),
+    );
     if ended.is_err() {
         let _already_gone = child.kill();
         let _reaped = child.wait();
@@ -205,7 +209,11 @@ pub fn run(command: &mut Command) -> Result<Output> {
     let said = |output: thread::JoinHandle<String>| output.join().unwrap_or_default();
     let (stdout, stderr) = (said(stdout), said(stderr));
     let status = ended.with_context(|| format!("it had said:\n{stdout}{stderr}"))?;
-    Ok(Output { code: status.code().unwrap_or(-1), stdout, stderr })
+    Ok(Output {
+        code: status.code().unwrap_or(-1),
+        stdout,
+        stderr,
+    })
 }
 
 fn everything(from: Option<impl Read + Send + 'static>) -> thread::JoinHandle<String> {

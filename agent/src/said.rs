@@ -1,0 +1,316 @@
+//! What went wrong, for a person: a key of the locales and its parameters, put into words once, where it is printed
+//! and in the language of whoever reads it. Errors keep an English text beside it, for the log.
+//!
+//! It also travels over the agent's socket: the daemon does not know its caller's language.
+
+use std::fmt::Display;
+use std::path::Path;
+
+use bridgepoint_protocol::text::{self, Contacts, LONGEST_FOREIGN_TEXT, Lang, Params};
+use serde::{Deserialize, Serialize};
+
+/// The program, as people type it.
+pub(crate) const PROGRAM: &str = "bridgepoint-agent";
+
+/// A text that is not in words yet.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Said {
+    /// A key of the locales' `[ui]`, or a code.
+    key: String,
+    params: Params,
+    /// What stands after the sentence as it is: it belongs to no language.
+    tail: Option<String>,
+}
+
+/// An error that a person can be told in either language.
+pub(crate) trait Say {
+    /// Its text.
+    fn said(&self) -> Said;
+}
+
+impl Said {
+    /// The text of `key`.
+    pub(crate) fn new(key: &str) -> Self {
+        Self {
+            key: key.to_owned(),
+            params: Params::new(),
+            tail: None,
+        }
+    }
+
+    /// With a parameter.
+    pub(crate) fn with(mut self, name: &str, value: impl Display) -> Self {
+        self.params.insert(name.to_owned(), value.to_string().into());
+        self
+    }
+
+    /// On this file or directory.
+    pub(crate) fn on(self, file: &Path) -> Self {
+        self.with("file", file.display())
+    }
+
+    /// With what the system or a library says of it.
+    pub(crate) fn because(self, detail: impl Display) -> Self {
+        self.with("detail", detail)
+    }
+
+    /// With the command of this program that helps, without the program's name.
+    pub(crate) fn run(self, command: &str) -> Self {
+        self.with("command", format_args!("{PROGRAM} {command}"))
+    }
+
+    /// With a text after the sentence that stays as it is.
+    pub(crate) fn followed_by(mut self, tail: impl Display) -> Self {
+        self.tail = Some(tail.to_string());
+        self
+    }
+
+    /// In words, on one line.
+    ///
+    /// A sentence caps what others wrote; what it had to cut, a long path for instance, stands whole behind it,
+    /// because a path that ends in dots leads nowhere.
+    pub(crate) fn in_words(&self, lang: Lang, contacts: &Contacts) -> String {
+        let mut said = if text::has_code(&self.key) {
+            let sentence = text::sentence(lang, &self.key, &self.params, contacts);
+            format!("{}. {}", sentence.label, sentence.act)
+        } else {
+            text::ui_with(lang, &self.key, &self.params, contacts)
+        };
+        let cut = self
+            .params
+            .values()
+            .filter_map(|value| value.as_str())
+            .filter(|value| value.chars().count() > LONGEST_FOREIGN_TEXT);
+        for whole in self.tail.iter().map(String::as_str).chain(cut) {
+            said.push(' ');
+            said.extend(
+                whole
+                    .chars()
+                    .map(|c| if c.is_whitespace() { ' ' } else { shown(c) }),
+            );
+        }
+        said.trim().to_owned()
+    }
+}
+
+/// A character fit for a terminal.
+fn shown(c: char) -> char {
+    text::clean(c.encode_utf8(&mut [0; 4]))
+        .chars()
+        .next()
+        .unwrap_or(' ')
+}
+
+impl Say for Said {
+    fn said(&self) -> Said {
+        self.clone()
+    }
+}
+
+impl Say for serde_json::Error {
+    fn said(&self) -> Said {
+        Said::new("error-program").because(self)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    use std::collections::BTreeSet;
+    use std::io;
+    use std::path::PathBuf;
+
+    use crate::baseline::BaselineError;
+    use crate::key::KeyError;
+    use crate::logbook::{BookBroken, LogbookError};
+    use crate::pin::PinError;
+    use crate::state::LockError;
+    use crate::station::{AcceptError, StartError};
+    use crate::uplink::UplinkError;
+
+    fn disk() -> io::Error {
+        io::Error::other("no space left")
+    }
+
+    fn file() -> PathBuf {
+        PathBuf::from("/var/lib/bridgepoint/x")
+    }
+
+    /// One of each error of the agent that has a text, and what its text names in every language.
+    fn errors() -> Vec<(Said, &'static [&'static str])> {
+        let path = "/var/lib/bridgepoint/x";
+        let broken = |line| BookBroken {
+            file: path.into(),
+            line,
+            why: "cut off".into(),
+        };
+        vec![
+            (LockError::Taken(file()).said(), &["/bridgepoint/x"]),
+            (
+                LockError::Io(file(), disk()).said(),
+                &["/bridgepoint/x", "(no space left)", "--state"],
+            ),
+            (
+                KeyError::Missing(file()).said(),
+                &["/bridgepoint/x", "bridgepoint-agent key init"],
+            ),
+            (
+                KeyError::Io(file(), disk()).said(),
+                &["/bridgepoint/x", "(no space left)"],
+            ),
+            (
+                KeyError::Open(file(), 0o644).said(),
+                &["644", "chmod 600 /var/lib/bridgepoint/x"],
+            ),
+            (KeyError::Broken(file()).said(), &["/bridgepoint/x", "Ed25519"]),
+            (
+                BaselineError::Io(file(), disk()).said(),
+                &["/bridgepoint/x", "(no space left)"],
+            ),
+            (
+                BaselineError::Broken(file(), "cut off".into()).said(),
+                &["/bridgepoint/x", "(cut off)"],
+            ),
+            (
+                LogbookError::Io {
+                    path: file(),
+                    error: disk(),
+                }
+                .said(),
+                &["/bridgepoint/x", "(no space left)"],
+            ),
+            (
+                LogbookError::Broken {
+                    path: file(),
+                    line: 7,
+                    why: "cut off".into(),
+                }
+                .said(),
+                &["/bridgepoint/x", "7", "(cut off)", "logbook verify"],
+            ),
+            (broken(7).said(), &["/bridgepoint/x", "7", "(cut off)"]),
+            (broken(0).said(), &["/bridgepoint/x", "(cut off)"]),
+            (
+                PinError::Io(file(), disk()).said(),
+                &["/bridgepoint/x", "(no space left)"],
+            ),
+            (
+                PinError::Broken(file(), "cut off".into()).said(),
+                &["/bridgepoint/x", "enrol --accept-hub"],
+            ),
+            (
+                StartError::from(KeyError::Broken(file())).said(),
+                &["/bridgepoint/x"],
+            ),
+            (AcceptError::NothingToAccept.said(), &["bridgepoint-agent check"]),
+            (
+                UplinkError::Password(file(), disk()).said(),
+                &["/bridgepoint/x", "(no space left)", "password_file"],
+            ),
+            (
+                UplinkError::Certificate(file(), "no certificate".into()).said(),
+                &["/bridgepoint/x", "(no certificate)"],
+            ),
+            (UplinkError::Tls("no suite".into()).said(), &["(no suite)"]),
+            (serde_json::from_str::<u8>("x").unwrap_err().said(), &["line 1"]),
+        ]
+    }
+
+    #[test]
+    fn every_error_is_told_in_both_languages_with_what_it_is_about() {
+        for (said, named) in errors() {
+            let words = Lang::ALL.map(|lang| said.in_words(lang, &Contacts::default()));
+            let [vi, en] = &words;
+            assert_ne!(vi, en, "{said:?}");
+            for text in &words {
+                assert_ne!(text, &said.key, "there is no such text");
+                assert!(!text.contains('…'), "{said:?} lacks a parameter: {text}");
+                // A command at the end has no full stop, so that it can be copied.
+                let command = said.params.get("command").and_then(|value| value.as_str());
+                assert!(
+                    text.ends_with('.') || command.is_some_and(|command| text.ends_with(command)),
+                    "{text}"
+                );
+                for name in named {
+                    assert!(text.contains(name), "{name} is not named: {text}");
+                }
+            }
+        }
+    }
+
+    /// All `error-…` keys that stand between quotation marks in the files below `dir`.
+    fn keys_in(dir: &Path, found: &mut BTreeSet<String>) {
+        for entry in std::fs::read_dir(dir).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                keys_in(&path, found);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                let text = std::fs::read_to_string(&path).unwrap();
+                let keys = text.split('"').filter(|part| {
+                    part.starts_with("error-") && !part.contains(|c: char| !c.is_ascii_graphic())
+                });
+                found.extend(keys.map(str::to_owned));
+            }
+        }
+    }
+
+    #[test]
+    fn every_key_has_its_text_and_every_text_is_used() {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+        let mut used = BTreeSet::new();
+        keys_in(&root.join("src"), &mut used);
+        used.remove("error-");
+        for lang in Lang::ALL {
+            let file = root.join(format!("../protocol/locales/{}.toml", lang.word()));
+            let locale: toml::Table = std::fs::read_to_string(file).unwrap().parse().unwrap();
+            let there: BTreeSet<String> = locale["ui"]
+                .as_table()
+                .unwrap()
+                .keys()
+                .filter(|key| key.starts_with("error-"))
+                .cloned()
+                .collect();
+            assert_eq!(used, there, "{}", lang.word());
+        }
+    }
+
+    #[test]
+    fn a_code_is_told_with_its_act() {
+        let said = Said::new("hub.refused").with("reason", "not authorized (135)");
+        let text = said.in_words(Lang::En, &Contacts::default());
+        let sentence = text::sentence(Lang::En, "hub.refused", &said.params, &Contacts::default());
+        assert!(!sentence.act.is_empty());
+        assert_eq!(text, format!("{}. {}", sentence.label, sentence.act));
+    }
+
+    #[test]
+    fn what_a_sentence_cuts_stands_whole_behind_it() {
+        let path = format!("/{}/room.toml", "x".repeat(300));
+        let text = Said::new("error-file")
+            .on(Path::new(&path))
+            .because("not found")
+            .in_words(Lang::Vi, &Contacts::default());
+        assert!(text.ends_with(&format!(" {path}")), "{text}");
+    }
+
+    #[test]
+    fn a_text_survives_the_socket() {
+        for (said, _) in errors() {
+            let line = serde_json::to_string(&said).unwrap();
+            assert_eq!(serde_json::from_str::<Said>(&line).unwrap(), said);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_it_is_about_it_stays_one_line(detail in any::<String>(), tail in any::<String>()) {
+            let said = Said::new("error-file").with("file", &detail).because(&detail).followed_by(tail);
+            for lang in Lang::ALL {
+                let text = said.in_words(lang, &Contacts::default());
+                prop_assert!(!text.chars().any(char::is_control), "{text:?}");
+            }
+        }
+    }
+}
