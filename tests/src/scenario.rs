@@ -153,7 +153,7 @@ impl Stage {
         let nut = Nut::start(&dir.join("nut"), Path::new(sim.address("ups.dev_file")?))?;
         let hub = with_hub.then(|| Hub::start(&dir.join("hub"))).transpose()?;
         let mut config = read("room.toml")?.replace("{ups}", &nut.address());
-        for device in ["codec", "camera.main", "mic.chair", "mic.desk"] {
+        for device in ["codec", "camera.main", "mic.chair", "mic.left"] {
             config = config.replace(&format!("{{{device}}}"), sim.address(device)?);
         }
         if let Some(hub) = &hub {

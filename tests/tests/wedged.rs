@@ -77,7 +77,7 @@ fn one(codec: CodecFault, camera: CameraFault, name: &str) -> Result<()> {
     let (before, after) = config.split_once("[ups]").context("[ups]")?;
     let (_ups, after) = after.split_once("[page]").context("[page]")?;
     config = format!("{before}[page]{after}");
-    for device in ["codec", "camera.main", "mic.chair", "mic.desk"] {
+    for device in ["codec", "camera.main", "mic.chair", "mic.left"] {
         config = config.replace(&format!("{{{device}}}"), sim.address(device)?);
     }
     let agent = Agent::new(&dir.path().join("agent"), &config)?;
@@ -120,7 +120,7 @@ fn one(codec: CodecFault, camera: CameraFault, name: &str) -> Result<()> {
                 }),
         );
     }
-    for id in ["mic.chair.signal", "mic.desk.signal", "host.disk", "host.logbook"] {
+    for id in ["mic.chair.signal", "mic.left.signal", "host.disk", "host.logbook"] {
         let finding = report.findings.iter().find(|f| f.check == id);
         if finding.is_none_or(|f| f.status() != Status::Pass) {
             wrong.push(format!("{id} is not concerned: {finding:?}"));

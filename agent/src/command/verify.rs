@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use bridgepoint_protocol::envelope::{Jwk, Kind, VerifyingKey, open, open_enrolment};
 use bridgepoint_protocol::logbook::{Keys, verify};
 use bridgepoint_protocol::text::{self, Contacts, Lang};
+use serde::Deserialize;
 
 use super::{Failure, Outcome, lang, read, state, tell};
 use crate::cli::{Where, exit};
@@ -105,6 +106,14 @@ fn bad(lang: Lang, file: &str, line: Option<u64>, why: &str) -> Outcome {
     Ok(exit::NOT_VERIFIED)
 }
 
+/// A key as `key show --json` prints it: the agent the JWK itself, the hub with its names beside it.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum ShownKey {
+    Bare(Jwk),
+    InOutput { jwk: Jwk },
+}
+
 /// The keys that were given, else this box's own and its hub's.
 fn keys(place: &Where, given: &[PathBuf]) -> Result<Vec<VerifyingKey>, Failure> {
     if given.is_empty() {
@@ -125,8 +134,26 @@ fn keys(place: &Where, given: &[PathBuf]) -> Result<Vec<VerifyingKey>, Failure> 
                         .run("key show --json"),
                 )
             };
-            let jwk: Jwk = serde_json::from_slice(&read(path)?).map_err(|e| wrong(e.to_string()))?;
+            let shown: ShownKey = serde_json::from_slice(&read(path)?).map_err(|e| wrong(e.to_string()))?;
+            let (ShownKey::Bare(jwk) | ShownKey::InOutput { jwk }) = shown;
             VerifyingKey::from_jwk(&jwk).map_err(|e| wrong(e.to_string()))
         })
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_is_read_as_either_program_shows_it() {
+        let jwk = r#"{"kty":"OKP","crv":"Ed25519","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}"#;
+        let with_names = format!(r#"{{"kid":"k","fingerprint":"f","jwk":{jwk}}}"#);
+        for text in [jwk, with_names.as_str()] {
+            let (ShownKey::Bare(read) | ShownKey::InOutput { jwk: read }) =
+                serde_json::from_str(text).unwrap();
+            assert!(VerifyingKey::from_jwk(&read).is_ok());
+        }
+        assert!(serde_json::from_str::<ShownKey>("{}").is_err());
+    }
 }

@@ -45,7 +45,7 @@ fn show(arguments: &Arguments) -> Result<()> {
     );
     let mut stage = Stage::set(dir.path(), true)?;
     let hub = stage.hub.as_ref().context("hub")?;
-    for device in ["codec", "camera.main", "mic.chair", "mic.desk"] {
+    for device in ["codec", "camera.main", "mic.chair", "mic.left"] {
         say(&format!("   {device:<12} {}", stage.sim.address(device)?))?;
     }
     say(&format!(
