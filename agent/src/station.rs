@@ -220,8 +220,18 @@ impl Station {
 
     /// Waits until the hub has receipted an entry; false when it has not within `patience`.
     pub(crate) async fn wait_for_receipt(&self, seq: u64, patience: Duration) -> bool {
+        self.wait_for_receipts(patience, |book| !book.is_waiting(seq))
+            .await
+    }
+
+    /// Waits until the hub has receipted everything; false when it has not within `patience`.
+    pub(crate) async fn wait_for_all_receipts(&self, patience: Duration) -> bool {
+        self.wait_for_receipts(patience, |book| book.waiting() == 0).await
+    }
+
+    async fn wait_for_receipts(&self, patience: Duration, enough: impl Fn(&Logbook) -> bool) -> bool {
         let mut receipts = self.receipts.subscribe();
-        let received = receipts.wait_for(|_| !self.book().is_waiting(seq));
+        let received = receipts.wait_for(|_| enough(&self.book()));
         tokio::time::timeout(patience, received)
             .await
             .is_ok_and(|seen| seen.is_ok())

@@ -18,6 +18,9 @@ use crate::socket::{self, Answer, Request};
 use crate::station::{Order, Station};
 use crate::uplink::Uplink;
 
+/// How long a check that was received stays for the receipts of older entries.
+const BACKLOG_PATIENCE: std::time::Duration = std::time::Duration::from_secs(1);
+
 /// Makes a check and prints it.
 pub(super) async fn check(
     place: &Where,
@@ -145,7 +148,12 @@ async fn alone(
             if !quiet {
                 eprintln!("{}", text::ui(settings.lang, "delivery-sending", &Params::new()));
             }
-            whereabouts(&station, uplink, made.report.link.seq).await
+            let whereabouts = whereabouts(&station, uplink, made.report.link.seq).await;
+            if whereabouts == Whereabouts::Received {
+                // The hub is there: what waited from before has its chance, too. What is left stays kept.
+                station.wait_for_all_receipts(BACKLOG_PATIENCE).await;
+            }
+            whereabouts
         }
     };
     if let Some(uplink) = uplink {

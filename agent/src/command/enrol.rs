@@ -8,6 +8,7 @@ use bridgepoint_protocol::text::{self, Contacts, Params};
 
 use super::{Failure, Outcome, media, settings, state};
 use crate::cli::{Where, exit};
+use crate::front::RECEIPT_PATIENCE;
 use crate::pin::Pin;
 use crate::said::Said;
 use crate::say::{self, params};
@@ -47,6 +48,10 @@ pub(super) async fn enrol(place: &Where, accept_hub: bool) -> Outcome {
     // Dropped at once: what `wait_for` gives keeps the uplink from telling anything new.
     drop(tokio::time::timeout(PATIENCE, settled).await);
     let how = uplink.standing.borrow().clone();
+    if how == Standing::Online {
+        // What has waited for the province's approval goes with it.
+        station.wait_for_all_receipts(RECEIPT_PATIENCE).await;
+    }
     uplink.stop(Duration::from_secs(2)).await;
     if let Some(key) = station.pin().verifying() {
         outln!(

@@ -14,7 +14,7 @@ use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{Html, IntoResponse, Response};
 use axum::routing::{get, post};
 use bridgepoint_protocol::claims::{Report, Scope, Trigger, TriggerKind};
-use bridgepoint_protocol::text::{self, Lang, Params};
+use bridgepoint_protocol::text::{self, Contacts, Lang, Params};
 use futures_util::stream::{Stream, unfold};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -27,6 +27,7 @@ use super::records::{Records, Shelf};
 use super::view::{self, Planned, Seen, View};
 use crate::clock;
 use crate::front::{Ended, Front, Now, Told};
+use crate::said::Say as _;
 use crate::station::{AcceptError, Order};
 use crate::uplink::Standing;
 
@@ -282,7 +283,10 @@ async fn baseline(State(page): State<Shared>, Query(wanted): Query<Wanted>, body
         Ok(Err(AcceptError::NothingToAccept)) => {
             trouble(StatusCode::CONFLICT, &text::ui(lang, "no-report", &Params::new()))
         }
-        Ok(Err(error)) => trouble(StatusCode::INTERNAL_SERVER_ERROR, &error.to_string()),
+        Ok(Err(error)) => {
+            let said = error.said().in_words(lang, &Contacts::default());
+            trouble(StatusCode::INTERNAL_SERVER_ERROR, &said)
+        }
         Err(error) => trouble(StatusCode::INTERNAL_SERVER_ERROR, &error.to_string()),
     }
 }
