@@ -10,9 +10,13 @@ use bridgepoint_protocol::name::{Name, RoomAddress};
 use rusqlite::types::Type;
 use rusqlite::{Connection, OptionalExtension as _, Result, Row, params};
 
-use super::write::signed;
 use crate::keyring::{KeyState, RoomKey};
 use crate::store::{ChainRow, Count, HeldEntry, Kept, PastRun, PresenceRow, Run};
+
+/// The database counts in signed numbers; what is larger than they are is written as the largest.
+pub(super) fn signed(n: u64) -> i64 {
+    i64::try_from(n).unwrap_or(i64::MAX)
+}
 
 /// Scoped runs after a full one that are looked at; a full run makes the ones before it irrelevant.
 const MAX_SCOPED: usize = 200;

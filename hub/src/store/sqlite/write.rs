@@ -4,15 +4,10 @@ use bridgepoint_protocol::claims::Report;
 use bridgepoint_protocol::name::RoomAddress;
 use rusqlite::{Connection, Result, params};
 
-use super::read;
+use super::read::{self, signed};
 use crate::ingest::{Body, Entry, Reason};
 use crate::keyring::RoomKey;
 use crate::store::{ChainRow, MAX_FORKS, PresenceRow};
-
-/// The database counts in signed numbers; what is larger than they are is written as the largest.
-pub(super) fn signed(n: u64) -> i64 {
-    i64::try_from(n).unwrap_or(i64::MAX)
-}
 
 fn room_id(c: &Connection, at: &RoomAddress) -> Result<i64> {
     if let Some(id) = read::room_id(c, at)? {
