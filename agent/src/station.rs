@@ -180,7 +180,7 @@ impl Station {
             .map(|_| ())
         };
         if let Err(error) = &kept {
-            report.logbook_refused(error, &self.settings);
+            logbook_refused(&mut report, error, &self.settings);
         }
         Made { report, kept }
     }
@@ -305,25 +305,19 @@ impl Station {
     }
 }
 
-/// What a report says when it could not be kept.
-trait LogbookRefused {
-    fn logbook_refused(&mut self, error: &LogbookError, settings: &Settings);
-}
-
-impl LogbookRefused for Report {
-    fn logbook_refused(&mut self, error: &LogbookError, settings: &Settings) {
-        self.findings.retain(|finding| finding.check != "host.logbook");
-        let mut finding = crate::judge::not_made(
-            "host.logbook",
-            "host.logbook-write",
-            &settings.profile,
-            self.finished_ms,
-        );
-        finding.status = Status::Fail.into();
-        finding.params.insert("why".into(), error.to_string().into());
-        self.findings.push(finding);
-        self.verdict = verdict(&self.findings, &self.must_have, self.scope.as_ref()).into();
-    }
+/// Says in a report that it could not be kept.
+fn logbook_refused(report: &mut Report, error: &LogbookError, settings: &Settings) {
+    report.findings.retain(|finding| finding.check != "host.logbook");
+    let mut finding = crate::judge::not_made(
+        "host.logbook",
+        "host.logbook-write",
+        &settings.profile,
+        report.finished_ms,
+    );
+    finding.status = Status::Fail.into();
+    finding.params.insert("why".into(), error.to_string().into());
+    report.findings.push(finding);
+    report.verdict = verdict(&report.findings, &report.must_have, report.scope.as_ref()).into();
 }
 
 /// How far the wall clock can be believed.

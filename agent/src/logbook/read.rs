@@ -131,37 +131,24 @@ pub(crate) fn verify(dir: &Path, agent: &[VerifyingKey], hub: &[VerifyingKey]) -
 /// [`BookBroken`] at the first line that cannot be read.
 pub(crate) fn list(dir: &Path) -> Result<Vec<Listed>, BookBroken> {
     let mut listed: Vec<Listed> = Vec::new();
-    let fault = |file: &Path, line: u64, why: String| BookBroken {
-        file: file.display().to_string(),
-        line,
-        why,
-    };
-    for (_, path) in months(dir).map_err(|e| fault(dir, 0, e.to_string()))? {
-        let text = std::fs::read(&path).map_err(|e| fault(&path, 0, e.to_string()))?;
-        for (number, line) in (1_u64..).zip(text.split(|b| *b == b'\n')) {
-            if line.is_empty() {
-                continue;
-            }
-            match read_unverified(line).map_err(|why| fault(&path, number, why.to_string()))? {
-                Line::Entry(entry) => listed.push(Listed {
-                    seq: entry.seq,
-                    kind: entry.kind,
-                    at_ms: entry.iat.saturating_mul(1000),
-                    received_ms: None,
-                    payload: entry.payload,
-                }),
-                Line::Receipt(receipt) => {
-                    if let Some(entry) = listed
-                        .iter_mut()
-                        .rev()
-                        .find(|entry| Some(entry.seq) == receipt.seq)
-                    {
-                        entry.received_ms = Some(receipt.received_ms);
-                    }
-                }
+    each_line(dir, |line, _| match line {
+        Line::Entry(entry) => listed.push(Listed {
+            seq: entry.seq,
+            kind: entry.kind,
+            at_ms: entry.iat.saturating_mul(1000),
+            received_ms: None,
+            payload: entry.payload,
+        }),
+        Line::Receipt(receipt) => {
+            if let Some(entry) = listed
+                .iter_mut()
+                .rev()
+                .find(|entry| Some(entry.seq) == receipt.seq)
+            {
+                entry.received_ms = Some(receipt.received_ms);
             }
         }
-    }
+    })?;
     Ok(listed)
 }
 
@@ -171,6 +158,21 @@ pub(crate) fn list(dir: &Path) -> Result<Vec<Listed>, BookBroken> {
 /// [`BookBroken`] at the first line that cannot be read.
 pub(crate) fn texts(dir: &Path, from: u64, to: u64) -> Result<Vec<(u64, Kind, String)>, BookBroken> {
     let mut found = Vec::new();
+    each_line(dir, |line, text| {
+        if let Line::Entry(entry) = line
+            && (from..=to).contains(&entry.seq)
+        {
+            found.push((entry.seq, entry.kind, String::from_utf8_lossy(text).into_owned()));
+        }
+    })?;
+    Ok(found)
+}
+
+/// Hands over every line with its text, oldest first, without verifying any.
+///
+/// # Errors
+/// [`BookBroken`] at the first line that cannot be read.
+fn each_line(dir: &Path, mut take: impl FnMut(Line, &[u8])) -> Result<(), BookBroken> {
     let fault = |file: &Path, line: u64, why: String| BookBroken {
         file: file.display().to_string(),
         line,
@@ -178,17 +180,14 @@ pub(crate) fn texts(dir: &Path, from: u64, to: u64) -> Result<Vec<(u64, Kind, St
     };
     for (_, path) in months(dir).map_err(|e| fault(dir, 0, e.to_string()))? {
         let text = std::fs::read(&path).map_err(|e| fault(&path, 0, e.to_string()))?;
-        for (number, line) in (1_u64..)
-            .zip(text.split(|b| *b == b'\n'))
-            .filter(|(_, line)| !line.is_empty())
-        {
-            if let Line::Entry(entry) =
-                read_unverified(line).map_err(|why| fault(&path, number, why.to_string()))?
-                && (from..=to).contains(&entry.seq)
-            {
-                found.push((entry.seq, entry.kind, String::from_utf8_lossy(line).into_owned()));
+        for (number, line) in (1_u64..).zip(text.split(|b| *b == b'\n')) {
+            if !line.is_empty() {
+                take(
+                    read_unverified(line).map_err(|why| fault(&path, number, why.to_string()))?,
+                    line,
+                );
             }
         }
     }
-    Ok(found)
+    Ok(())
 }
