@@ -12,12 +12,15 @@ use tokio::task::JoinSet;
 use super::cisco::{self, Codec};
 use super::clock::Clock;
 use super::faults::{Fault, Row, Switches};
-use super::sound::Microphone;
-use super::spec::Spec;
+use super::sound::{Microphone, Server};
+use super::spec::{Spec, Through};
 use super::ups::{self, Ups};
 use super::visca::{Position, ViscaCamera};
 use crate::allowed::{self, Violation};
 use crate::journal::{Entry, Journal};
+
+/// The sound server's key among the addresses: what a program has to have as `PULSE_SERVER` to hear the microphones.
+const SOUND_SERVER: &str = "sound.server";
 
 /// Why a room could not be started, or a fault not be switched.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -98,8 +101,10 @@ impl Room {
             tasks.spawn(Arc::clone(&camera).serve());
             devices.insert(camera.device().to_owned(), Device::Camera(camera));
         }
+        let server = sound_server(&spec, &path).map_err(RoomError::Start)?;
         for microphone in &spec.microphones {
-            let microphone = Microphone::open(microphone, &spec.room, &path).map_err(RoomError::Start)?;
+            let microphone =
+                Microphone::open(microphone, &spec.room, &path, server.as_ref()).map_err(RoomError::Start)?;
             devices.insert(microphone.device().to_owned(), Device::Microphone(microphone));
         }
         if let Some(ups) = &spec.ups {
@@ -108,10 +113,11 @@ impl Room {
                 Device::Ups(Ups::open(ups, &path).map_err(RoomError::Start)?),
             );
         }
-        let addresses = devices
+        let mut addresses: BTreeMap<String, String> = devices
             .iter()
             .map(|(name, device)| device.address(name))
             .collect();
+        addresses.extend(server.map(|server| (SOUND_SERVER.to_owned(), server.address().to_owned())));
         let inside = Arc::new(Inside {
             devices,
             addresses,
@@ -124,7 +130,7 @@ impl Room {
         })
     }
 
-    /// Where each device is, keyed by `codec`, `camera.<id>`, `mic.<id>`, `ups.dev_file`.
+    /// Where each device is, keyed by `codec`, `camera.<id>`, `mic.<id>`, `ups.dev_file`, `sound.server`.
     #[must_use]
     pub fn addresses(&self) -> &BTreeMap<String, String> {
         self.inside.addresses()
@@ -246,6 +252,16 @@ impl Device {
             Self::Ups(ups) => ups.switches().rows(),
         }
     }
+}
+
+/// The sound server that the room's microphones need, if any does.
+fn sound_server(spec: &Spec, directory: &std::path::Path) -> Result<Option<Arc<Server>>, String> {
+    let played = spec.microphones.iter().filter(|m| m.through == Through::Pulse);
+    let sinks: Vec<&str> = played.map(|microphone| microphone.id.as_str()).collect();
+    if sinks.is_empty() {
+        return Ok(None);
+    }
+    Server::start(directory, &sinks).map(|server| Some(Arc::new(server)))
 }
 
 /// The room's directory: the one that is named, made if need be, or a temporary one.

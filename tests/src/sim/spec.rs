@@ -174,9 +174,23 @@ pub struct Microphone {
     pub id: String,
     /// What is heard while no fault is on.
     pub sound: Sound,
+    /// How it is heard.
+    #[serde(default)]
+    pub through: Through,
     /// On from the start.
     #[serde(default)]
     pub faults: Vec<String>,
+}
+
+/// How a microphone's sound is heard.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Through {
+    /// From a WAV file.
+    #[default]
+    File,
+    /// From a PulseAudio server of the room's own, where it is played into a null sink.
+    Pulse,
 }
 
 /// `[ups]`
