@@ -109,6 +109,10 @@ pub struct Camera {
     /// Address to listen at; port 0 takes any.
     #[serde(default = "any_port")]
     pub listen: SocketAddr,
+    /// Lets a program on this machine use the camera's port number at another address: clients that insist on
+    /// sending from the port that they send to.
+    #[serde(default)]
+    pub shares_port: bool,
     /// Whose camera it is: vendor and model codes, ranges.
     #[serde(default)]
     pub model: Model,

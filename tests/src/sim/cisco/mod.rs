@@ -1,7 +1,7 @@
-//! A Cisco codec on TCP that speaks the terminal mode of its API, as a room-series unit does.
+//! A Cisco codec on TCP that speaks its API as a room-series unit does: lines for people, or JSON.
 //!
 //! * `tree`: its status paths and values; `condition`: what faults and time make of them.
-//! * `command` and `session`: one connection's words; `delivery`: how the bytes leave it.
+//! * `command` and `session`: one connection's words, `json` those for programs; `delivery`: how the bytes leave it.
 //! * Here: the sockets. Several connections at once, each with its own session.
 //!
 //! It only ever answers reading. `xCommand` and all that changes something is refused, and the journal
@@ -11,6 +11,7 @@ mod command;
 mod condition;
 mod delivery;
 mod faults;
+mod json;
 mod session;
 mod tree;
 

@@ -227,6 +227,27 @@ fn a_line_beyond_the_cap_is_an_error_and_the_next_one_is_read() {
     assert_eq!(bench.wire("xStatus Call\r\n"), "** end\r\n\r\nOK\r\n");
 }
 
+#[test]
+fn json_is_a_session_of_objects_and_nothing_else() {
+    let mut bench = Bench::new(None, &[]);
+    bench.wire("echo off\n");
+    assert_eq!(bench.wire("xpreferences outputmode json\n"), "");
+    assert_eq!(
+        bench
+            .wire("xStatus Audio Volume | resultId=\"1\"\n")
+            .replace("\r\n", ""),
+        r#"{  "ResultId": "1",  "Status": {    "Audio": {      "Volume": {        "Value": "50"      }    }  }}"#
+    );
+    let acts = bench.send("xCommand Dial Number: 1 | resultId=\"2\"\n");
+    assert!(matches!(acts.first(), Some(Act::Note(note)) if note == "refused: xCommand Dial Number: 1"));
+    assert_eq!(bench.wire("xPreferences outputmode terminal\n"), "\r\nOK\r\n");
+    assert!(
+        bench
+            .wire("xStatus Audio Volume\n")
+            .starts_with("*s Audio Volume: 50\r\n")
+    );
+}
+
 proptest! {
     #[test]
     fn any_bytes_in_any_split_are_answered_alike(

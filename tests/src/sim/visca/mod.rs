@@ -16,6 +16,7 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use socket2::SockRef;
 use tokio::net::UdpSocket;
 
 use self::camera::{Camera, Outgoing};
@@ -72,6 +73,10 @@ impl ViscaCamera {
         };
         let socket = UdpSocket::bind(spec.listen).await.map_err(cannot)?;
         let address = socket.local_addr().map_err(cannot)?;
+        if spec.shares_port {
+            // Once the port is this camera's, so that no other one can be given it as a free port.
+            SockRef::from(&socket).set_reuse_address(true).map_err(cannot)?;
+        }
         Ok(Self {
             device: format!("camera.{}", spec.id),
             socket,

@@ -76,6 +76,8 @@ pub(crate) enum Request {
     Recall(u8),
     /// Pan and tilt to an absolute position; the speeds must be valid, but the room's file drives.
     PanTiltTo { pan: i32, tilt: i32 },
+    /// `Pan-tiltDrive Home`: straight ahead.
+    Home,
     /// Zoom to an absolute position.
     ZoomTo(i32),
     /// `CommandCancel` of a socket.
@@ -123,6 +125,7 @@ impl Request {
                 (Some(pan), Some(tilt)) => Self::PanTiltTo { pan, tilt },
                 _ => Self::Unknown,
             },
+            [0x01, 0x06, 0x04] => Self::Home,
             [0x01, 0x04, 0x47, z0, z1, z2, z3] => {
                 unsigned([z0, z1, z2, z3]).map_or(Self::Unknown, Self::ZoomTo)
             }
@@ -212,7 +215,7 @@ mod tests {
 
     #[test]
     fn the_packets_of_the_reference_are_read() {
-        let rows: [(&[u8], Request); 8] = [
+        let rows: [(&[u8], Request); 9] = [
             (&[0x81, 0x09, 0x04, 0x00, 0xFF], Request::Power),
             (&[0x81, 0x09, 0x00, 0x02, 0xFF], Request::Version),
             (&[0x81, 0x09, 0x04, 0x47, 0xFF], Request::ZoomPosition),
@@ -227,6 +230,7 @@ mod tests {
                 &[0x81, 0x01, 0x04, 0x47, 0x04, 0x00, 0x00, 0x00, 0xFF],
                 Request::ZoomTo(0x4000),
             ),
+            (&[0x81, 0x01, 0x06, 0x04, 0xFF], Request::Home),
             (&[0x81, 0x21, 0xFF], Request::Cancel(1)),
             (&[0x81, 0x01, 0x04, 0x3F, 0x01, 0x01, 0xFF], Request::Unknown),
         ];
