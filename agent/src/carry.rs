@@ -84,7 +84,7 @@ mod tests {
         assert_eq!(t20.recomputed_verdict(), Verdict::Ready);
         assert_eq!(
             sentence(Lang::Vi, &t20.findings[1], &Contacts::default()).act,
-            "Kết quả gần nhất: đạt lúc 07:00."
+            "Kết quả gần nhất: đạt lúc 08:00."
         );
         // A third run carries what the second one carried.
         assert_eq!(carried("in-call", &[t20]).carried_ms, Some(1_000));
@@ -115,7 +115,7 @@ mod tests {
         assert_eq!(failed.carried_ms, None);
         assert_eq!(
             sentence(Lang::Vi, &failed, &Contacts::default()).act,
-            "Kết quả gần nhất: lỗi lúc 07:00."
+            "Kết quả gần nhất: lỗi lúc 08:00."
         );
     }
 

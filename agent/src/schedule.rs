@@ -118,13 +118,17 @@ fn due_of(seen: &Seen<'_>, meeting: &Meeting) -> Option<Checkpoint> {
     if meeting.start_ms <= seen.now_ms {
         return None;
     }
-    let latest = moments(seen.profile, meeting.start_ms)
-        .into_iter()
-        .rfind(|moment| moment.limit_ms <= seen.now_ms)?;
+    let mut moments = moments(seen.profile, meeting.start_ms);
+    let come = moments.partition_point(|moment| moment.limit_ms <= seen.now_ms);
+    let later = moments.split_off(come);
+    let latest = moments.pop()?;
     let made = seen.made.iter().any(|made| {
+        let same = made.checkpoint == latest.name;
+        // Of a meeting that was put off: it was checked since, for a checkpoint that will come again.
+        let beyond = later.iter().any(|moment| moment.name == made.checkpoint);
         made.meeting == meeting.id
-            && made.checkpoint == latest.name
-            && made.at_ms.saturating_add(SLACK_MS) >= latest.limit_ms
+            && (same && made.at_ms.saturating_add(SLACK_MS) >= latest.limit_ms
+                || beyond && made.at_ms >= latest.limit_ms)
     });
     (!made).then(|| Checkpoint {
         meeting: meeting.id.clone(),
