@@ -7,6 +7,7 @@
 //! * [`claims`]: what is signed: reports, enrolments, receipts, plans, commands, events.
 //! * [`verdict`]: the sum of the findings.
 //! * [`profile`]: one regulation's times, required checks and limits, a TOML file.
+//! * [`schedule`]: a profile's checkpoints on a meeting's clock.
 //! * [`envelope`]: compact JWS with Ed25519: seal and open.
 //! * [`chain`] and [`logbook`]: the order of signed entries, at the hub and on disk.
 //! * [`topic`]: MQTT topics, both ways.
@@ -24,6 +25,7 @@ pub mod name;
 pub mod nearest;
 pub mod page;
 pub mod profile;
+pub mod schedule;
 pub mod text;
 pub mod topic;
 pub mod verdict;
