@@ -14,6 +14,7 @@ use tokio_stream::wrappers::BroadcastStream;
 use tokio_stream::wrappers::errors::BroadcastStreamRecvError;
 
 use super::{Pages, Shared, address};
+use crate::board::Change;
 use crate::fleet::{RoomState, View, fleet};
 
 /// Rooms in one answer, unless fewer are asked for.
@@ -109,7 +110,8 @@ impl Wanted {
 pub async fn rooms(State(shared): Pages, Query(wanted): Query<Wanted>) -> Json<Fleet> {
     let page = shared.page();
     let now_ms = (page.clock)();
-    Json(wanted.bounded().of(fleet(page.board.rooms(), now_ms), now_ms))
+    let all = fleet(page.board.rooms(), &page.board.agenda(), now_ms);
+    Json(wanted.bounded().of(all, now_ms))
 }
 
 /// `GET /api/v1/rooms/<org>/<room>`.
@@ -125,8 +127,8 @@ pub async fn room(State(shared): Pages, Path((org, room)): Path<(String, String)
     }
 }
 
-/// `GET /api/events`: an event `room` with `org/room` for each room that changes; `all` when so many have changed that
-/// everything is to be read again.
+/// `GET /api/events`: an event `room` with `org/room` for each room that changes; `all` when the meetings or so many
+/// rooms have changed that everything is to be read again.
 pub async fn events(State(shared): Pages) -> Response {
     let board = &shared.page().board;
     if board.listeners() >= MAX_LISTENERS {
@@ -134,8 +136,10 @@ pub async fn events(State(shared): Pages) -> Response {
     }
     let changes = BroadcastStream::new(board.changes()).map(|change| {
         Ok::<_, Infallible>(match change {
-            Ok(at) => Event::default().event("room").data(at.to_string()),
-            Err(BroadcastStreamRecvError::Lagged(_)) => Event::default().event("all").data(""),
+            Ok(Change::Room(at)) => Event::default().event("room").data(at.to_string()),
+            Ok(Change::Meetings) | Err(BroadcastStreamRecvError::Lagged(_)) => {
+                Event::default().event("all").data("")
+            }
         })
     });
     Sse::new(changes).keep_alive(KeepAlive::default()).into_response()

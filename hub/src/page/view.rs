@@ -29,7 +29,7 @@ pub async fn fleet(State(shared): Pages, Query(asked): Query<Asked>) -> Response
     let now_ms = (page.clock)();
     let lang = asked.lang(page.lang);
     let part = asked.part.clone();
-    let all = rooms::fleet(page.board.rooms(), now_ms);
+    let all = rooms::fleet(page.board.rooms(), &page.board.agenda(), now_ms);
     let view = fleet::fleet(asked, lang, &all, &page.board.health(), now_ms);
     match part.as_deref() {
         Some("main") => Html(html::fleet_part(&view)).into_response(),

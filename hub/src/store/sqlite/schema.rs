@@ -6,7 +6,8 @@ use rusqlite::{Connection, TransactionBehavior};
 pub(super) const VERSION: usize = STEPS.len();
 
 /// One step a version; a step that was released is never edited.
-const STEPS: [&str; 1] = ["
+const STEPS: [&str; 2] = [
+    "
 CREATE TABLE room (
     id INTEGER PRIMARY KEY,
     org TEXT NOT NULL,
@@ -122,7 +123,41 @@ CREATE TABLE refused (
     last_ms INTEGER NOT NULL,
     PRIMARY KEY (room_id, why)
 ) STRICT, WITHOUT ROWID;
-"];
+",
+    "
+CREATE TABLE meeting (
+    id TEXT PRIMARY KEY,
+    org TEXT NOT NULL,
+    subject TEXT NOT NULL,
+    -- Names as a JSON list; NULL is every room.
+    rooms TEXT,
+    chair TEXT,
+    start_ms INTEGER NOT NULL,
+    rehearsal_ms INTEGER,
+    length_min INTEGER NOT NULL,
+    urgent INTEGER NOT NULL,
+    recording INTEGER NOT NULL,
+    slides INTEGER NOT NULL,
+    video INTEGER NOT NULL,
+    rate_kbps INTEGER,
+    created_ms INTEGER NOT NULL,
+    changed_ms INTEGER NOT NULL,
+    cancelled_ms INTEGER
+) STRICT;
+CREATE INDEX meeting_by_start ON meeting (start_ms);
+
+-- What each room was told last; its revision only grows.
+CREATE TABLE plan (
+    room_id INTEGER PRIMARY KEY REFERENCES room (id),
+    rev INTEGER NOT NULL,
+    content TEXT NOT NULL
+) STRICT;
+
+-- By the hub's clock, as far as it can be believed; NULL in runs of the first version.
+ALTER TABLE run ADD COLUMN measured_ms INTEGER;
+CREATE INDEX full_run_for_meeting ON run (room_id, chain, seq) WHERE scope IS NULL AND meeting IS NOT NULL;
+",
+];
 
 /// Brings the tables up to date; the inner error is a version that is newer than this program.
 pub(super) fn migrate(connection: &mut Connection) -> rusqlite::Result<Result<(), usize>> {
