@@ -31,8 +31,8 @@ pub const REMEMBERED_MS: i64 = 31 * DUE_MS;
 /// The meetings.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Agenda {
-    /// Not cancelled, soonest first.
-    ahead: Vec<Arc<Planned>>,
+    /// Soonest first; cancelled ones and those of the last weeks are among them.
+    kept: Vec<Arc<Planned>>,
     /// Organisations that plan their meetings here.
     planning: BTreeSet<Name>,
 }
@@ -103,28 +103,36 @@ pub struct Gathering {
 }
 
 impl Agenda {
-    /// Of all meetings that are kept; cancelled ones are left out.
+    /// Of the meetings that are kept.
     #[must_use]
     pub fn new(kept: impl IntoIterator<Item = Meeting>) -> Self {
         let mut agenda = Self::default();
-        for meeting in kept.into_iter().filter(|m| m.cancelled_ms.is_none()) {
+        for meeting in kept {
             agenda.planning.insert(meeting.org.clone());
-            agenda.ahead.push(Arc::new(Planned::new(meeting)));
+            agenda.kept.push(Arc::new(Planned::new(meeting)));
         }
         agenda
-            .ahead
+            .kept
             .sort_by(|a, b| (a.meeting.start_ms, &a.meeting.id).cmp(&(b.meeting.start_ms, &b.meeting.id)));
         agenda
     }
 
-    /// Meetings that are not over, soonest first.
+    /// Meetings that are neither over nor cancelled, soonest first.
     pub fn ahead(&self, now_ms: i64) -> impl Iterator<Item = &Arc<Planned>> {
-        self.ahead.iter().filter(move |p| now_ms < p.meeting.end_ms())
+        self.kept
+            .iter()
+            .filter(move |p| p.meeting.cancelled_ms.is_none() && now_ms < p.meeting.end_ms())
     }
 
-    /// All of them, those that are over too, soonest first.
+    /// All of them, those that are over or cancelled too, soonest first.
     pub fn all(&self) -> impl Iterator<Item = &Arc<Planned>> {
-        self.ahead.iter()
+        self.kept.iter()
+    }
+
+    /// One of them.
+    #[must_use]
+    pub fn meeting(&self, id: &str) -> Option<&Arc<Planned>> {
+        self.kept.iter().find(|p| p.meeting.id.as_str() == id)
     }
 
     /// Whether an organisation plans its meetings here.
@@ -229,11 +237,7 @@ impl Planned {
 
     /// How many rooms take part and how many have reported, without a copy of each.
     #[must_use]
-    pub fn count<'a>(
-        &self,
-        rooms: impl IntoIterator<Item = &'a RoomState>,
-        now_ms: i64,
-    ) -> (usize, usize) {
+    pub fn count<'a>(&self, rooms: impl IntoIterator<Item = &'a RoomState>, now_ms: i64) -> (usize, usize) {
         let mine = rooms.into_iter().filter(|room| self.gathers(room));
         mine.fold((0, 0), |(total, reported), room| {
             let part = self.part(&room.standing, now_ms);

@@ -212,11 +212,7 @@ fn inner<S: Serializer>(standing: &Arc<Standing>, serializer: S) -> Result<S::Ok
 
 /// All rooms at a moment, worst first, then by name.
 #[must_use]
-pub fn fleet(
-    rooms: impl IntoIterator<Item = Arc<Standing>>,
-    agenda: &Agenda,
-    now_ms: i64,
-) -> Vec<RoomState> {
+pub fn fleet(rooms: impl IntoIterator<Item = Arc<Standing>>, agenda: &Agenda, now_ms: i64) -> Vec<RoomState> {
     let mut states: Vec<RoomState> = rooms
         .into_iter()
         .map(|standing| state(standing, agenda, now_ms))
@@ -270,7 +266,8 @@ fn for_meeting(standing: &Standing, meeting: &NextMeeting, now_ms: i64) -> (View
         .presence
         .as_ref()
         .is_none_or(|p| matches!(p.state, PresenceState::Lost | PresenceState::Disconnected));
-    let waits = matches!(view, View::Silent | View::Unknown | View::Expired) && !has_result(standing, view, now_ms);
+    let waits =
+        matches!(view, View::Silent | View::Unknown | View::Expired) && !has_result(standing, view, now_ms);
     if off && waits && !part.late {
         return (View::NotOnYet, since_ms);
     }
@@ -295,7 +292,8 @@ fn without_meeting(standing: &Standing, now_ms: i64) -> (View, i64) {
             PresenceState::Init | PresenceState::Online | PresenceState::Sleeping
         )
     });
-    let idle = matches!(view, View::Unknown | View::Expired | View::Sleeping) && !has_result(standing, view, now_ms);
+    let idle =
+        matches!(view, View::Unknown | View::Expired | View::Sleeping) && !has_result(standing, view, now_ms);
     if standing.enrolment == Enrolment::Approved && there && idle {
         return (View::NotNeeded, since_ms);
     }

@@ -107,7 +107,12 @@ impl Plans {
 }
 
 /// The rooms that a meeting names to one of them: all, while they fit.
-fn named(meeting: &Meeting, at: &RoomAddress, approved: &BTreeSet<RoomAddress>, fit: usize) -> BTreeSet<Name> {
+fn named(
+    meeting: &Meeting,
+    at: &RoomAddress,
+    approved: &BTreeSet<RoomAddress>,
+    fit: usize,
+) -> BTreeSet<Name> {
     let rooms: BTreeSet<Name> = match &meeting.rooms {
         Some(rooms) if rooms.len() <= fit => rooms.clone(),
         Some(_) => BTreeSet::new(),
@@ -225,7 +230,13 @@ impl<S: Store> Desk<S> {
             if before.is_none_or(|before| before == joined) {
                 continue;
             }
-            let spoken: Vec<RoomAddress> = self.plans.told.keys().filter(|at| at.org == org).cloned().collect();
+            let spoken: Vec<RoomAddress> = self
+                .plans
+                .told
+                .keys()
+                .filter(|at| at.org == org)
+                .cloned()
+                .collect();
             for at in spoken {
                 self.plans.owe(at, i64::MIN, true);
             }
@@ -283,9 +294,7 @@ impl<S: Store> Desk<S> {
 
     fn write_plans(&mut self, told: &[(RoomAddress, PlanRow)]) -> Result<(), StoreError> {
         self.store.begin()?;
-        let written = told
-            .iter()
-            .try_for_each(|(at, row)| self.store.put_plan(at, row));
+        let written = told.iter().try_for_each(|(at, row)| self.store.put_plan(at, row));
         match written {
             Ok(()) => self.store.commit(),
             Err(e) => {
