@@ -271,3 +271,6 @@ impl Part {
 fn stands_at(measured_ms: i64, limit_ms: i64) -> bool {
     measured_ms > limit_ms.saturating_sub(VALIDITY_MS)
 }
+
+#[cfg(test)]
+mod tests;

@@ -16,6 +16,8 @@ use crate::sample::{Box, NOW, finding, with};
 use crate::store::sqlite::SqliteStore;
 use crate::store::{Count, HeldEntry, Kept, PastRun, PlanRow, PresenceRow, StoreTrouble, decide};
 
+mod plans;
+
 struct Rig {
     dir: tempfile::TempDir,
     desk: Desk<SqliteStore>,

@@ -69,7 +69,12 @@ pub fn checked_text(part: &Part, lang: Lang, now_ms: i64) -> String {
     if let Some(checkpoint) = &checked.checkpoint {
         params.insert("checkpoint".to_owned(), text::clean(checkpoint).into());
     }
-    text::ui(lang, "checked-for-it", &params)
+    let key = if checked.checkpoint.is_some() {
+        "checked-for-it"
+    } else {
+        "checked-at"
+    };
+    text::ui(lang, key, &params)
 }
 
 fn by(lang: Lang, key: &str, limit_ms: i64) -> String {

@@ -178,3 +178,28 @@ pub(super) fn migrate(connection: &mut Connection) -> rusqlite::Result<Result<()
     transaction.commit()?;
     Ok(Ok(()))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_database_of_the_first_version_keeps_what_is_in_it() {
+        let mut connection = Connection::open_in_memory().unwrap();
+        connection.execute_batch(STEPS[0]).unwrap();
+        connection
+            .execute_batch(
+                "INSERT INTO room (id, org, room) VALUES (1, 'abc', 'one');
+                 INSERT INTO entry VALUES (1, 1, 1, 1, 'h', 'p', 'bp-report+jws', 0, 9, NULL, 'j');
+                 INSERT INTO run VALUES (1, 1, 1, 1, 'r', 5, 7, 9, 'ready', 'ready', NULL, 'schedule', 'T-90', 'm');
+                 PRAGMA user_version = 1;",
+            )
+            .unwrap();
+        migrate(&mut connection).unwrap().unwrap();
+        let checked = super::super::meetings::checked(&connection, 1, 1).unwrap();
+        assert_eq!((checked[0].meeting.as_str(), checked[0].measured_ms), ("m", 7));
+        assert_eq!(migrate(&mut connection).unwrap(), Ok(()), "done once");
+        connection.pragma_update(None, "user_version", 99).unwrap();
+        assert_eq!(migrate(&mut connection).unwrap(), Err(99));
+    }
+}
