@@ -14,7 +14,7 @@ use tracing_subscriber::EnvFilter;
 
 use crate::config::{self, DEFAULT_FILE, DEFAULT_STATE, Settings};
 use crate::say::{Exit, Trouble, both};
-use crate::{key, proof, rooms, serve};
+use crate::{key, meetings, proof, rooms, serve};
 
 /// Máy chủ tỉnh: nhận, xác minh, lưu và hiển thị báo cáo của các điểm cầu.
 ///
@@ -42,6 +42,9 @@ enum Cmd {
     /// Các điểm cầu · rooms
     #[command(subcommand)]
     Room(RoomCmd),
+    /// Lịch họp · meetings
+    #[command(subcommand)]
+    Meeting(MeetingCmd),
     /// Khóa của máy chủ · the hub's signing key
     #[command(subcommand)]
     Key(KeyCmd),
@@ -84,6 +87,77 @@ struct DecideArgs {
     /// Không hỏi lại · do not ask
     #[arg(long)]
     yes: bool,
+}
+
+#[derive(Debug, Subcommand)]
+enum MeetingCmd {
+    /// Thêm một phiên họp · add a meeting
+    Add(Box<AddArgs>),
+    /// Các phiên họp sắp tới · meetings ahead, soonest first
+    List {
+        /// Cả những phiên đã qua · those that are over too
+        #[arg(long)]
+        all: bool,
+        /// Một tài liệu JSON · one JSON document
+        #[arg(long)]
+        json: bool,
+    },
+    /// Một phiên họp và các điểm cầu · one meeting with its rooms
+    Show {
+        /// Mã phiên họp · the meeting's id
+        id: String,
+        /// Một tài liệu JSON · one JSON document
+        #[arg(long)]
+        json: bool,
+    },
+    /// Hủy một phiên họp · cancel a meeting
+    Cancel {
+        /// Mã phiên họp · the meeting's id
+        id: String,
+    },
+}
+
+#[derive(Debug, Args)]
+struct AddArgs {
+    /// Đơn vị, khi máy chủ có nhiều · the organisation, when the hub has several
+    #[arg(long)]
+    org: Option<String>,
+    /// Tên phiên họp · subject
+    #[arg(long)]
+    subject: String,
+    /// Giờ họp chính thức, giờ Việt Nam · official start, time in Việt Nam: 2026-11-25T08:00
+    #[arg(long, value_name = "TIME")]
+    start: String,
+    /// Thời lượng, phút · length, minutes
+    #[arg(long, value_name = "MIN", default_value_t = 120)]
+    length: u32,
+    /// Giờ tổng duyệt · rehearsal
+    #[arg(long, value_name = "TIME")]
+    rehearsal: Option<String>,
+    /// all, hoặc các điểm cầu · all, or rooms: bai-chay,hong-gai
+    #[arg(long, value_name = "ROOM,…")]
+    rooms: String,
+    /// Điểm cầu chủ tọa · the chair room
+    #[arg(long, value_name = "ROOM")]
+    chair: Option<String>,
+    /// Họp đột xuất, khẩn cấp · called at short notice
+    #[arg(long)]
+    urgent: bool,
+    /// Tốc độ mỗi chiều, kbit/s · call rate each way, kbit/s
+    #[arg(long, value_name = "N")]
+    rate_kbps: Option<u32>,
+    /// Cần ghi hình · recording wanted
+    #[arg(long)]
+    recording: bool,
+    /// Cần trình chiếu · slides wanted
+    #[arg(long)]
+    slides: bool,
+    /// Cần phát video · video playback wanted
+    #[arg(long)]
+    video: bool,
+    /// Mã phiên họp [m-NĂM-THÁNG-NGÀY-SỐ] · its id
+    #[arg(long)]
+    id: Option<String>,
 }
 
 #[derive(Debug, Subcommand)]
@@ -202,6 +276,15 @@ fn command(command: &Cmd, place: Place, out: &mut impl std::io::Write) -> Result
         Cmd::Room(RoomCmd::Show { at, json }) => rooms::show(&store, &address(at)?, *json, lang, now_ms, out),
         Cmd::Room(RoomCmd::Approve(args)) => rooms::approve(&store, &wish(args)?, lang, now_ms, out),
         Cmd::Room(RoomCmd::Revoke(args)) => rooms::revoke(&store, &wish(args)?, lang, now_ms, out),
+        Cmd::Meeting(MeetingCmd::Add(args)) => {
+            let orgs = place.settings.as_ref().map(|settings| settings.orgs.as_slice());
+            meetings::add(&store, &args.wish(), orgs, lang, now_ms, out)
+        }
+        Cmd::Meeting(MeetingCmd::List { all, json }) => {
+            meetings::list(&store, *all, *json, lang, now_ms, out)
+        }
+        Cmd::Meeting(MeetingCmd::Show { id, json }) => meetings::show(&store, id, *json, lang, now_ms, out),
+        Cmd::Meeting(MeetingCmd::Cancel { id }) => meetings::cancel(&store, id, lang, now_ms, out),
         Cmd::Key(KeyCmd::Init) => {
             let (signing, made) = key::read_or_make(&place.state)?;
             key::show(&signing, Some(made), false, lang, out)
@@ -222,6 +305,26 @@ fn command(command: &Cmd, place: Place, out: &mut impl std::io::Write) -> Result
         Cmd::Verify { file } => {
             let hub = key::read(&place.state)?.map(|signing| signing.verifying());
             proof::verify(file, &store, hub, lang, out)
+        }
+    }
+}
+
+impl AddArgs {
+    fn wish(&self) -> meetings::Wish {
+        meetings::Wish {
+            org: self.org.clone(),
+            subject: self.subject.clone(),
+            start: self.start.clone(),
+            length_min: self.length,
+            rehearsal: self.rehearsal.clone(),
+            rooms: self.rooms.clone(),
+            chair: self.chair.clone(),
+            urgent: self.urgent,
+            rate_kbps: self.rate_kbps,
+            recording: self.recording,
+            slides: self.slides,
+            video: self.video,
+            id: self.id.clone(),
         }
     }
 }

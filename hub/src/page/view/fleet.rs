@@ -7,12 +7,16 @@ use bridgepoint_protocol::page::Sign;
 use bridgepoint_protocol::text::{self, Lang, Params};
 
 use super::asked::{Asked, plain};
-use super::words::{duty, sign, view_text, why_text};
+use super::words::{duty, next_text, room_sign, state_key, view_text, why_text};
+use crate::agenda::{Agenda, DUE_MS};
 use crate::board::Health;
 use crate::fleet::{Enrolment, RoomState, View};
 
 /// Lines on one page; a fold is one.
 pub const LINES: usize = 50;
+
+/// Meetings at the top.
+const NEXT: usize = 3;
 
 /// Rooms with the same cause in one area from which on they fold.
 const FOLD_FROM: usize = 3;
@@ -26,6 +30,8 @@ pub struct FleetView {
     pub lang: Lang,
     /// What is wrong with the hub itself.
     pub troubles: Vec<String>,
+    /// The meetings of the next day, else the next one.
+    pub next: Vec<NextLine>,
     /// The numbers that are filters.
     pub buckets: Vec<Bucket>,
     /// How many there are and have reported.
@@ -40,6 +46,17 @@ pub struct FleetView {
     pub pages: usize,
     /// How many rooms match.
     pub matches: usize,
+}
+
+/// A meeting that is ahead or on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NextLine {
+    /// Its id.
+    pub id: String,
+    /// Which, and its clock.
+    pub label: String,
+    /// How many of its rooms have reported for it.
+    pub sum: String,
 }
 
 /// A number that is a filter.
@@ -153,6 +170,7 @@ pub fn fleet(asked: Asked, lang: Lang, rooms: &[RoomState], health: &Health, now
     FleetView {
         lang,
         troubles: troubles(health, lang),
+        next: vec![],
         buckets: buckets(&asked, &of_org, lang),
         sum: sum(&of_org, lang, now_ms),
         about: about(&asked, &matching, lang),
@@ -161,6 +179,36 @@ pub fn fleet(asked: Asked, lang: Lang, rooms: &[RoomState], health: &Health, now
         pages,
         matches: matching.len(),
         asked,
+    }
+}
+
+impl FleetView {
+    /// With the meetings that are ahead, for the organisation that is asked for.
+    #[must_use]
+    pub fn with_meetings(self, agenda: &Agenda, rooms: &[RoomState], now_ms: i64) -> Self {
+        let lang = self.lang;
+        let of_org = |org: &str| self.asked.org.as_deref().is_none_or(|wanted| wanted == org);
+        let ahead = agenda.ahead(now_ms).filter(|p| of_org(p.meeting.org.as_str()));
+        let soon = |start_ms: i64| start_ms.saturating_sub(now_ms) <= DUE_MS;
+        let next = ahead
+            .enumerate()
+            .take_while(|(at, p)| *at < NEXT && (*at == 0 || soon(p.meeting.start_ms)))
+            .map(|(_, p)| {
+                let (total, reported) = p.count(rooms, now_ms);
+                let params = Params::from([
+                    ("n".to_owned(), reported.into()),
+                    ("total".to_owned(), total.into()),
+                ]);
+                NextLine {
+                    id: p.meeting.id.to_string(),
+                    label: next_text(&p.meeting.subject, p.meeting.start_ms, lang, now_ms),
+                    sum: text::ui(lang, "meeting-reported", &params),
+                }
+            });
+        Self {
+            next: next.collect(),
+            ..self
+        }
     }
 }
 
@@ -174,7 +222,11 @@ pub fn cause(room: &RoomState) -> Option<String> {
         (_, Enrolment::Pending) => "pending",
         (_, Enrolment::Revoked) => "revoked",
         // What was found before it fell silent, or too long ago, is no cause of that.
-        (View::Silent | View::Expired | View::NotOnYet, _) => "",
+        (View::Silent, _) => match state_key(room) {
+            "lost" => "",
+            key => key,
+        },
+        (View::Expired | View::NotOnYet, _) => "",
         _ => match (why, &standing.result) {
             (Some(finding), _) => finding.code.as_str(),
             (None, Some(_)) => "kind-missing",
@@ -184,7 +236,7 @@ pub fn cause(room: &RoomState) -> Option<String> {
     Some(format!("{}:{code}", room.view.word()))
 }
 
-fn matches<'a>(asked: &'a Asked) -> impl Fn(&&RoomState) -> bool + 'a {
+pub(super) fn matches<'a>(asked: &'a Asked) -> impl Fn(&&RoomState) -> bool + 'a {
     let sought = asked.q.as_deref().map(plain).filter(|q| !q.is_empty());
     move |room| {
         let s = &room.standing;
@@ -253,7 +305,7 @@ impl Item<'_> {
                 Line::Fold(Fold {
                     area: first.and_then(|r| r.standing.area.clone()).unwrap_or_default(),
                     cause: cause.clone(),
-                    sign: first.map_or(Sign::Unknown, |r| sign(r.view)),
+                    sign: first.map_or(Sign::Unknown, |r| room_sign(r)),
                     state: first.map_or_else(String::new, |r| view_text(r, lang)),
                     label: fold_label(rooms, lang),
                 })
@@ -262,14 +314,14 @@ impl Item<'_> {
     }
 }
 
-fn row(room: &RoomState, lang: Lang, now_ms: i64) -> Row {
+pub(super) fn row(room: &RoomState, lang: Lang, now_ms: i64) -> Row {
     let s = &room.standing;
     let never = || text::ui(lang, "never", &Params::new());
     Row {
         at: format!("{}/{}", s.org, s.room),
         name: s.name.clone(),
         area: s.area.clone().unwrap_or_default(),
-        sign: sign(room.view),
+        sign: room_sign(room),
         state: view_text(room, lang),
         why: why_text(room, lang),
         since: text::moment(lang, room.since_ms, now_ms),
@@ -322,7 +374,7 @@ fn about(asked: &Asked, matching: &[&RoomState], lang: Lang) -> Option<String> {
     }
 }
 
-fn buckets(asked: &Asked, rooms: &[&RoomState], lang: Lang) -> Vec<Bucket> {
+pub(super) fn buckets(asked: &Asked, rooms: &[&RoomState], lang: Lang) -> Vec<Bucket> {
     let chosen = asked.view.as_deref().unwrap_or_default();
     let count = |key: &str| rooms.iter().filter(|room| bucket(room.view) == key).count();
     let mut all: Vec<Bucket> = BUCKETS
