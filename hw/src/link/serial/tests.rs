@@ -413,7 +413,7 @@ mod properties {
                 let device = Device::new();
                 let (edge, _cancel) = edge(PLENTY, 1 << 20);
                 let link = serial(&device.port(), &edge).await.unwrap();
-                let (all_heard, told) = tokio::sync::oneshot::channel();
+                let (all_heard, told) = oneshot::channel();
                 let hear = async {
                     let mut asked = Vec::new();
                     while asked.len() < out.len() {
