@@ -1,6 +1,7 @@
 //! Scenarios as data: a room, what is wrong with it, and what the check has to find.
 //!
-//! `tests/scenarios/NN-name.toml` each; `sim.toml` and `room.toml` beside them are the room that all share.
+//! `tests/scenarios/NN-name.toml` each; `sim.toml` and `room.toml` beside them are the room that they share, and
+//! `sim-NAME.toml` and `room-NAME.toml` the room of those with `room = "NAME"`.
 //! Every scenario ends by proving from the simulators' journals that nothing was sent beyond the reviewed list.
 
 use std::collections::BTreeMap;
@@ -21,6 +22,9 @@ use crate::rig::sim::Sim;
 pub struct Scenario {
     /// What it is about.
     pub title: String,
+    /// Which room it plays in; absent = the one that most share.
+    #[serde(default)]
+    pub room: Option<String>,
     /// Faults of the simulated devices.
     #[serde(default, rename = "fault")]
     pub faults: Vec<Fault>,
@@ -149,13 +153,19 @@ impl Stage {
     /// # Errors
     /// When something does not start.
     pub fn set(dir: &Path, with_hub: bool) -> Result<Self> {
-        let sim = Sim::start(&dir.join("sim"), &read("sim.toml")?)?;
+        Self::set_in(None, dir, with_hub)
+    }
+
+    /// Sets up the room with this name, healthy.
+    ///
+    /// # Errors
+    /// When there is no such room, or something does not start.
+    pub fn set_in(room: Option<&str>, dir: &Path, with_hub: bool) -> Result<Self> {
+        let file = |kind: &str| room.map_or(format!("{kind}.toml"), |room| format!("{kind}-{room}.toml"));
+        let sim = Sim::start(&dir.join("sim"), &read(&file("sim"))?)?;
         let nut = Nut::start(&dir.join("nut"), Path::new(sim.address("ups.dev_file")?))?;
         let hub = with_hub.then(|| Hub::start(&dir.join("hub"))).transpose()?;
-        let mut config = read("room.toml")?.replace("{ups}", &nut.address());
-        for device in ["codec", "camera.main", "mic.chair", "mic.left"] {
-            config = config.replace(&format!("{{{device}}}"), sim.address(device)?);
-        }
+        let mut config = sim.with_addresses(&read(&file("room"))?.replace("{ups}", &nut.address()));
         if let Some(hub) = &hub {
             config.push_str(&format!("\n[hub]\nbroker = \"{}\"\n", hub.broker));
         }
@@ -200,7 +210,8 @@ pub fn play(name: &str) -> Result<()> {
     let text = std::fs::read_to_string(folder().join(format!("{name}.toml")))?;
     let scenario: Scenario = bridgepoint_protocol::written::read(name, &text)?;
     let dir = tempfile::tempdir()?;
-    let mut stage = Stage::set(dir.path(), scenario.hub != HubState::None)?;
+    let room = scenario.room.as_deref();
+    let mut stage = Stage::set_in(room, dir.path(), scenario.hub != HubState::None)?;
     if scenario.hub != HubState::None {
         stage.enrol()?;
     }

@@ -264,7 +264,8 @@ impl Spec {
         )?;
         let mut places = BTreeSet::new();
         for camera in &self.cameras {
-            if !places.insert((camera.line(), camera.address)) {
+            let serial = camera.transport == CameraTransport::Serial;
+            if serial && !places.insert((camera.line(), camera.address)) {
                 return Err(format!(
                     "[[camera]] {}: address = {}: another camera has it on the line {:?}",
                     camera.id,
