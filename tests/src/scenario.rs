@@ -1,6 +1,7 @@
 //! Scenarios as data: a room, what is wrong with it, and what the check has to find.
 //!
-//! `tests/scenarios/NN-name.toml` each; `sim.toml` and `room.toml` beside them are the room that all share.
+//! `tests/scenarios/NN-name.toml` each; `sim.toml` and `room.toml` beside them are the room that they share, and
+//! `sim-NAME.toml` and `room-NAME.toml` the room of those with `room = "NAME"`.
 //! Every scenario ends by proving from the simulators' journals that nothing was sent beyond the reviewed list.
 
 use std::collections::BTreeMap;
@@ -22,6 +23,9 @@ use crate::sim::spec::Through;
 pub struct Scenario {
     /// What it is about.
     pub title: String,
+    /// Which room it plays in; absent = the one that most share.
+    #[serde(default)]
+    pub room: Option<String>,
     /// Faults of the simulated devices.
     #[serde(default, rename = "fault")]
     pub faults: Vec<Fault>,
@@ -159,25 +163,23 @@ impl Stage {
     /// # Errors
     /// When something does not start.
     pub fn set(dir: &Path, with_hub: bool) -> Result<Self> {
-        Self::set_heard(dir, with_hub, Through::File)
+        Self::set_in(None, dir, with_hub, Through::File)
     }
 
-    /// The same, with microphones that are heard as said.
+    /// Sets up the room with this name, healthy, with microphones that are heard as said.
     ///
     /// # Errors
-    /// When something does not start.
-    pub fn set_heard(dir: &Path, with_hub: bool, sound: Through) -> Result<Self> {
-        let mut room = read("sim.toml")?;
+    /// When there is no such room, or something does not start.
+    pub fn set_in(room: Option<&str>, dir: &Path, with_hub: bool, sound: Through) -> Result<Self> {
+        let file = |kind: &str| room.map_or(format!("{kind}.toml"), |room| format!("{kind}-{room}.toml"));
+        let mut devices = read(&file("sim"))?;
         if sound == Through::Pulse {
-            room = room.replace("through = \"file\"", "through = \"pulse\"");
+            devices = devices.replace("through = \"file\"", "through = \"pulse\"");
         }
-        let sim = Sim::start(&dir.join("sim"), &room)?;
+        let sim = Sim::start(&dir.join("sim"), &devices)?;
         let nut = Nut::start(&dir.join("nut"), Path::new(sim.address("ups.dev_file")?))?;
         let hub = with_hub.then(|| Hub::start(&dir.join("hub"))).transpose()?;
-        let mut config = read("room.toml")?.replace("{ups}", &nut.address());
-        for device in ["codec", "camera.main", "mic.chair", "mic.left"] {
-            config = config.replace(&format!("{{{device}}}"), sim.address(device)?);
-        }
+        let mut config = sim.with_addresses(&read(&file("room"))?.replace("{ups}", &nut.address()));
         if let Some(hub) = &hub {
             config.push_str(&format!("\n[hub]\nbroker = \"{}\"\n", hub.broker));
         }
@@ -225,7 +227,12 @@ pub fn play(name: &str) -> Result<()> {
     let text = std::fs::read_to_string(folder().join(format!("{name}.toml")))?;
     let scenario: Scenario = bridgepoint_protocol::written::read(name, &text)?;
     let dir = tempfile::tempdir()?;
-    let mut stage = Stage::set_heard(dir.path(), scenario.hub != HubState::None, scenario.sound)?;
+    let mut stage = Stage::set_in(
+        scenario.room.as_deref(),
+        dir.path(),
+        scenario.hub != HubState::None,
+        scenario.sound,
+    )?;
     if scenario.hub != HubState::None {
         stage.enrol()?;
     }

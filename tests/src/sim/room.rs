@@ -11,11 +11,11 @@ use tokio::task::JoinSet;
 
 use super::cisco::{self, Codec};
 use super::clock::Clock;
-use super::faults::{Fault, Row, Switches};
+use super::faults::{Fault, Row};
 use super::sound::{Microphone, Server};
 use super::spec::{Spec, Through};
 use super::ups::{self, Ups};
-use super::visca::{Position, ViscaCamera};
+use super::visca::{self, CameraFault, Position, Setting, ViscaCamera};
 use crate::allowed::{self, Violation};
 use crate::journal::{Entry, Journal};
 
@@ -61,6 +61,7 @@ pub(crate) struct Inside {
     devices: BTreeMap<String, Device>,
     addresses: BTreeMap<String, String>,
     journal: Journal,
+    clock: Clock,
 }
 
 #[derive(Debug)]
@@ -90,15 +91,24 @@ impl Room {
         let mut devices = BTreeMap::new();
         let mut tasks = JoinSet::new();
         if let Some(codec) = &spec.codec {
-            let codec = Codec::open(codec, &spec.room, clock.clone(), journal.clone());
+            let codec = Codec::open(codec, &spec.room, &path, clock.clone(), journal.clone());
             let codec = Arc::new(codec.map_err(RoomError::Start)?);
             tasks.spawn(Arc::clone(&codec).serve());
             devices.insert(cisco::DEVICE.to_owned(), Device::Codec(codec));
         }
-        for camera in &spec.cameras {
-            let camera = ViscaCamera::open(camera, &spec.room, clock.clone(), journal.clone()).await;
-            let camera = Arc::new(camera.map_err(RoomError::Start)?);
-            tasks.spawn(Arc::clone(&camera).serve());
+        let setting = Setting {
+            room: &spec.room,
+            dir: &path,
+            clock: clock.clone(),
+            journal: journal.clone(),
+        };
+        let (cameras, servers) = visca::open(&spec.cameras, &setting)
+            .await
+            .map_err(RoomError::Start)?;
+        for server in servers {
+            tasks.spawn(server.serve());
+        }
+        for camera in cameras {
             devices.insert(camera.device().to_owned(), Device::Camera(camera));
         }
         let server = sound_server(&spec, &path).map_err(RoomError::Start)?;
@@ -122,6 +132,7 @@ impl Room {
             devices,
             addresses,
             journal,
+            clock,
         });
         Ok(Self {
             inside,
@@ -196,7 +207,7 @@ impl Inside {
 
     pub(crate) fn position(&self, device: &str) -> Option<Position> {
         match self.devices.get(device)? {
-            Device::Camera(camera) => Some(camera.position()),
+            Device::Camera(camera) => Some(camera.position(self.clock.elapsed())),
             _ => None,
         }
     }
@@ -208,7 +219,7 @@ impl Inside {
     pub(crate) fn fault(&self, device: &str, fault: &str, on: bool) -> Result<(), RoomError> {
         let switched = match self.find(device)? {
             Device::Codec(codec) => Fault::named(fault).and_then(|fault| codec.switch(fault, on)),
-            Device::Camera(camera) => switch(camera.switches(), fault, on),
+            Device::Camera(camera) => CameraFault::named(fault).and_then(|fault| camera.switch(fault, on)),
             Device::Microphone(microphone) => {
                 Fault::named(fault).and_then(|fault| microphone.switch(fault, on))
             }
@@ -228,11 +239,6 @@ impl Inside {
     }
 }
 
-fn switch<F: Fault>(switches: &Switches<F>, fault: &str, on: bool) -> Result<(), String> {
-    switches.set(F::named(fault)?, on);
-    Ok(())
-}
-
 impl Device {
     fn address(&self, name: &str) -> (String, String) {
         match self {
@@ -247,7 +253,7 @@ impl Device {
     fn rows(&self) -> Vec<Row> {
         match self {
             Self::Codec(codec) => codec.switches().rows(),
-            Self::Camera(camera) => camera.switches().rows(),
+            Self::Camera(camera) => camera.rows(),
             Self::Microphone(microphone) => microphone.switches().rows(),
             Self::Ups(ups) => ups.switches().rows(),
         }

@@ -16,6 +16,9 @@ struct Bench {
 impl Bench {
     fn new(faults: &[CameraFault]) -> Self {
         let spec = spec::Camera {
+            transport: spec::CameraTransport::default(),
+            line: None,
+            address: 1,
             id: "main".to_owned(),
             listen: "127.0.0.1:0".parse().unwrap(),
             shares_port: false,
