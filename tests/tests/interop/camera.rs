@@ -72,7 +72,7 @@ fn a_camera_client_finds_the_camera_where_it_is() -> Result<()> {
     let port = 20_000 + std::process::id() % 10_000;
     let room = format!(
         "[room]\n[[camera]]\nid = \"main\"\nlisten = \"127.0.0.2:{port}\"\nshares_port = true\nmodel = \"brc-x400\"\n\
-         found = {{ pan = -300, tilt = 77, zoom = 513 }}\n\
+         found = {{ pan = -300, tilt = 77, zoom = 513 }}\nspeed = {{ pan = 60000, tilt = 60000, zoom = 60000 }}\n\
          presets = [{{ number = 1, pan = 1024, tilt = -256, zoom = 4096 }}, {{ number = 20, pan = -8000, tilt = 4000 }}]\n"
     );
     let mut sim = Sim::start(dir.path(), &room)?;

@@ -105,7 +105,8 @@ fn a_logbook_and_its_receipts_hold_for_somebody_else() -> Result<()> {
             );
         }
     }
-    the_programs_of_the_documents_agree(&packages, keys, &month, &dir.path().join("damaged-1.log"))
+    the_programs_of_the_documents_agree(&packages, keys, &month, &dir.path().join("damaged-1.log"))?;
+    the_examples_of_the_documents_run(&packages, dir.path(), &month)
 }
 
 /// What `docs/verify` offers to everybody takes the whole book and refuses the damaged one.
@@ -129,6 +130,59 @@ fn the_programs_of_the_documents_agree(
         }
     }
     Ok(())
+}
+
+/// The examples of both documents, as they stand there, read the first report; with a line changed they give up.
+fn the_examples_of_the_documents_run(packages: &Packages, dir: &Path, month: &Path) -> Result<()> {
+    let book = fs::read_to_string(month)?;
+    let claims = book.split('.').nth(1).context("claims")?;
+    let claims = base64::engine::general_purpose::URL_SAFE_NO_PAD.decode(claims)?;
+    let report: Value = serde_json::from_slice(&claims)?;
+    let expected = format!(
+        "{} {}\n",
+        report["room"].as_str().context("room")?,
+        report["verdict"].as_str().context("verdict")?
+    );
+    for (what, book) in [
+        ("whole", book.clone()),
+        (
+            "changed",
+            with_another(&book, book.find('.').context("a header")? + 20),
+        ),
+    ] {
+        let place = dir.join(what);
+        fs::create_dir_all(&place)?;
+        fs::copy(dir.join("box.jwk"), place.join("box.jwk"))?;
+        fs::write(place.join("2026-11.log"), book)?;
+        for language in ["en", "vi"] {
+            let document = format!("{language}/logbook.md");
+            let python = place.join("example.py");
+            fs::write(&python, example(&document, "python", "joserfc")?)?;
+            let js = example(&document, "js", "jose")?;
+            let node = packages.node_text(&format!("example-{language}.mjs"), &js)?;
+            for mut program in [packages.bare_python(&python), node] {
+                let Output { code, stdout, stderr } = run(program.current_dir(&place))?;
+                assert_eq!(code == 0, what == "whole", "{program:?}: {stdout}{stderr}");
+                assert_eq!(stdout == expected, what == "whole", "{program:?}: {stdout}");
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The block of a document in this language that has `word` in it.
+fn example(document: &str, language: &str, word: &str) -> Result<String> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../docs")
+        .join(document);
+    let text = fs::read_to_string(path)?;
+    let found = text
+        .split("\n```")
+        .filter_map(|block| block.strip_prefix(language)?.strip_prefix('\n'))
+        .find(|block| block.contains(word));
+    Ok(found
+        .with_context(|| format!("{document} has no {language} with {word}"))?
+        .to_owned())
 }
 
 #[test]

@@ -55,13 +55,18 @@ impl Packages {
 
     /// A program of `tests/interop/node`.
     pub(crate) fn node(&self, program: &str) -> Result<Command> {
-        // Node looks for packages beside the program.
-        let (from, to) = (folder().join("node").join(program), self.modules.join(program));
-        let text = fs::read(&from).with_context(|| from.display().to_string())?;
-        if fs::read(&to).ok().as_ref() != Some(&text) {
+        let from = folder().join("node").join(program);
+        let text = fs::read_to_string(&from).with_context(|| from.display().to_string())?;
+        self.node_text(program, &text)
+    }
+
+    /// A program for Node, which looks for packages beside it.
+    pub(crate) fn node_text(&self, program: &str, text: &str) -> Result<Command> {
+        let to = self.modules.join(program);
+        if fs::read_to_string(&to).ok().as_deref() != Some(text) {
             // As a whole at once: another test may be reading it.
             let copy = tempfile::NamedTempFile::new_in(&self.modules)?;
-            fs::write(copy.path(), &text)?;
+            fs::write(copy.path(), text)?;
             copy.persist(&to)?;
         }
         Ok(self.bare_node(&to))

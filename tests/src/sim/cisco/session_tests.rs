@@ -277,4 +277,15 @@ proptest! {
         let silent = matches!(Command::parse(&line).ask, Ask::Nothing | Ask::Bye);
         prop_assert!(silent || wire.ends_with("\r\n"), "{line:?} got {wire:?}");
     }
+
+    #[test]
+    fn any_line_in_json_gets_one_object(line in "[ -~]{1,80}") {
+        let mut bench = Bench::new(None, &[]);
+        bench.wire("echo off\r\nxPreferences outputmode json\r\n");
+        let wire = bench.wire(&format!("{line}\r\n"));
+        if json::answer(&Command::parse(&line).ask, None, &bench.tree).is_some() {
+            let object: serde_json::Value = serde_json::from_str(&wire).unwrap();
+            prop_assert!(object.is_object(), "{line:?} got {wire:?}");
+        }
+    }
 }
