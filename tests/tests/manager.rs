@@ -8,11 +8,13 @@
 )] // a test file
 
 use std::os::unix::net::UnixDatagram;
+use std::path::Path;
+use std::process::Command;
 
 use anyhow::{Context as _, Result};
-use bridgepoint_tests::rig::PATIENCE;
-use bridgepoint_tests::rig::process::Process;
+use bridgepoint_tests::rig::process::{Process, run};
 use bridgepoint_tests::rig::room::Room;
+use bridgepoint_tests::rig::{PATIENCE, installed};
 
 #[test]
 fn the_service_manager_hears_ready_then_signs_of_life_then_stopping() -> Result<()> {
@@ -53,5 +55,21 @@ fn the_service_manager_hears_ready_then_signs_of_life_then_stopping() -> Result<
     daemon.signal(rustix::process::Signal::TERM)?;
     hear_until("STOPPING=1")?;
     assert_eq!(daemon.ended(PATIENCE)?, 0);
+    Ok(())
+}
+
+#[test]
+fn the_unit_waits_for_the_daemons_word_and_leaves_it_little_of_the_machine() -> Result<()> {
+    let unit = Path::new(env!("CARGO_MANIFEST_DIR")).join("../systemd/bridgepoint-agent.service");
+    let text = std::fs::read_to_string(&unit)?;
+    for line in ["Type=notify", "WatchdogSec=120", "TimeoutStopSec=20"] {
+        assert!(text.lines().any(|l| l == line), "{line}");
+    }
+    let analyze = installed("systemd-analyze", &["/usr/bin", "/bin"])?;
+    // The threshold is in tenths: 1.5.
+    let exposed = run(Command::new(analyze)
+        .args(["security", "--offline=yes", "--threshold=15", "--no-pager"])
+        .arg(&unit))?;
+    assert_eq!(exposed.code, 0, "{}{}", exposed.stdout, exposed.stderr);
     Ok(())
 }
