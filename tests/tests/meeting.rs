@@ -155,7 +155,7 @@ fn a_check_that_sigterm_breaks_off_is_kept_and_made_again() -> Result<()> {
         agent,
     } = Room::new()?;
     // The box was off at T-90: it checks as soon as it is up, and a codec that drips holds it at that.
-    lay(&agent.state(), &key()?, &[meeting("m-1", wall_ms() + 60 * MIN)])?;
+    lay(agent.state(), &key()?, &[meeting("m-1", wall_ms() + 60 * MIN)])?;
     sim.fault("codec", "drip", true)?;
     let (daemon, page) = agent.daemon()?;
     let why = until("the check", PATIENCE, || {
