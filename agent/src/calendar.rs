@@ -184,7 +184,7 @@ mod tests {
             StateDir::new(self.dir.path().to_owned())
         }
 
-        fn plan(&self, changes: Value) -> Vec<u8> {
+        fn plan(&self, changes: &Value) -> Vec<u8> {
             let mut claims = json!({
                 "v": 1, "org": "quang-ninh", "room": "bai-chay", "iat": 0, "rev": 5, "issued_ms": 1_000,
                 "reflector": "10.1.0.2:9511", "nonce": "n-1",
@@ -217,7 +217,7 @@ mod tests {
         let hub = Hub::new();
         let mut calendar = hub.load();
         assert_eq!(hub.rev(&calendar), None);
-        let jws = hub.plan(json!({}));
+        let jws = hub.plan(&json!({}));
         assert_eq!(hub.take(&mut calendar, &jws).unwrap(), Taken::New);
         let again = hub.load();
         let plan = again.plan(Some(&hub.key.verifying())).unwrap();
@@ -243,19 +243,22 @@ mod tests {
     fn an_older_plan_is_refused_also_after_a_restart() {
         let hub = Hub::new();
         let mut calendar = hub.load();
-        let old = hub.plan(json!({ "rev": 4, "meetings": [] }));
+        let old = hub.plan(&json!({ "rev": 4, "meetings": [] }));
         assert_eq!(hub.take(&mut calendar, &old).unwrap(), Taken::New);
-        assert_eq!(hub.take(&mut calendar, &hub.plan(json!({}))).unwrap(), Taken::New);
+        assert_eq!(
+            hub.take(&mut calendar, &hub.plan(&json!({}))).unwrap(),
+            Taken::New
+        );
         for mut calendar in [calendar, hub.load()] {
             assert_eq!(hub.take(&mut calendar, &old).unwrap(), Taken::Older(5));
             assert_eq!(hub.rev(&calendar), Some(5));
-            let same = hub.plan(json!({ "iat": 9, "issued_ms": 9_000, "nonce": "n-2" }));
+            let same = hub.plan(&json!({ "iat": 9, "issued_ms": 9_000, "nonce": "n-2" }));
             assert_eq!(hub.take(&mut calendar, &same).unwrap(), Taken::Known);
-            let earlier = hub.plan(json!({ "issued_ms": 900, "meetings": [] }));
+            let earlier = hub.plan(&json!({ "issued_ms": 900, "meetings": [] }));
             assert_eq!(hub.take(&mut calendar, &earlier).unwrap(), Taken::Older(5));
-            let later = hub.plan(json!({ "issued_ms": 1_001, "meetings": [] }));
+            let later = hub.plan(&json!({ "issued_ms": 1_001, "meetings": [] }));
             assert_eq!(hub.take(&mut calendar.clone(), &later).unwrap(), Taken::New);
-            hub.take(&mut Calendar::default(), &hub.plan(json!({}))).unwrap();
+            hub.take(&mut Calendar::default(), &hub.plan(&json!({}))).unwrap();
         }
     }
 
@@ -263,14 +266,14 @@ mod tests {
     fn what_the_pinned_key_has_not_signed_for_this_room_is_refused() {
         let (hub, other) = (Hub::new(), Hub::new());
         let mut calendar = hub.load();
-        let jws = hub.plan(json!({}));
+        let jws = hub.plan(&json!({}));
         hub.take(&mut calendar, &jws).unwrap();
         let newer = json!({ "rev": 9, "meetings": [] });
         assert!(matches!(
-            hub.take(&mut calendar, &other.plan(newer.clone())),
+            hub.take(&mut calendar, &other.plan(&newer)),
             Err(PlanError::NotSigned(OpenError::UnknownKey(_)))
         ));
-        let mut bent = hub.plan(newer);
+        let mut bent = hub.plan(&newer);
         let at = bent.iter().position(|b| *b == b'.').unwrap() + 9;
         bent[at] ^= 1;
         assert!(matches!(
@@ -282,7 +285,7 @@ mod tests {
             json!({ "rev": 9, "org": "lao-cai" }),
         ] {
             assert!(matches!(
-                hub.take(&mut calendar, &hub.plan(foreign)),
+                hub.take(&mut calendar, &hub.plan(&foreign)),
                 Err(PlanError::OtherRoom(_))
             ));
         }
@@ -296,7 +299,7 @@ mod tests {
     fn another_hub_key_makes_the_kept_plan_void() {
         let (hub, new) = (Hub::new(), Hub::new());
         let mut calendar = hub.load();
-        hub.take(&mut calendar, &hub.plan(json!({}))).unwrap();
+        hub.take(&mut calendar, &hub.plan(&json!({}))).unwrap();
         let new_key = new.key.verifying();
         assert!(calendar.plan(Some(&new_key)).is_none());
         assert!(calendar.plan(None).is_none());
@@ -306,7 +309,7 @@ mod tests {
                 .is_none()
         );
         // The new province counts its revisions anew.
-        let first = new.plan(json!({ "rev": 1 }));
+        let first = new.plan(&json!({ "rev": 1 }));
         let taken = calendar.take(&first, Some(&new_key), &hub.room, &hub.state());
         assert_eq!(taken.unwrap(), Taken::New);
         assert_eq!(calendar.plan(Some(&new_key)).unwrap().rev, 1);
@@ -327,7 +330,7 @@ mod tests {
         let nowhere = StateDir::new(hub.dir.path().join("not-there"));
         let mut calendar = Calendar::default();
         let key = hub.key.verifying();
-        let taken = calendar.take(&hub.plan(json!({})), Some(&key), &hub.room, &nowhere);
+        let taken = calendar.take(&hub.plan(&json!({})), Some(&key), &hub.room, &nowhere);
         assert!(matches!(taken, Err(PlanError::Io(..))));
         assert_eq!(hub.rev(&calendar), Some(5));
     }

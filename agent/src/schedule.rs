@@ -216,7 +216,7 @@ impl Run {
 }
 
 /// The meeting that people mean now: one in its hours, else the next to come.
-pub(crate) fn next_meeting<'a>(meetings: &'a [Meeting], now_ms: i64) -> Option<&'a Meeting> {
+pub(crate) fn next_meeting(meetings: &[Meeting], now_ms: i64) -> Option<&Meeting> {
     meetings
         .iter()
         .filter(|meeting| end(meeting.start_ms, meeting.length_min) > now_ms)

@@ -411,7 +411,7 @@ fn world() -> World {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(96))]
+    #![proptest_config(ProptestConfig::with_cases(48))]
 
     #[test]
     fn with_a_sound_clock_each_checkpoint_is_made_at_most_once(

@@ -53,6 +53,27 @@ pub fn retained(socket: &Path, topic: &str) -> Result<Option<String>> {
     }
 }
 
+/// Has the hub's own broker keep (retain) `payload` on `topic`, as the hub itself does it.
+///
+/// # Errors
+/// When the client is not installed or the broker does not let it in.
+pub fn keep(socket: &Path, topic: &str, payload: &[u8]) -> Result<()> {
+    let file = tempfile::NamedTempFile::new()?;
+    fs::write(file.path(), payload)?;
+    let output = run(Command::new(installed("mosquitto_pub", PLACES)?)
+        .args(["-V", "mqttv5", "-u", "hub", "--unix"])
+        .arg(socket)
+        .args(["-r", "-q", "1", "-t", topic, "-f"])
+        .arg(file.path()))?;
+    anyhow::ensure!(
+        output.code == 0,
+        "mosquitto_pub ended with {}: {}",
+        output.code,
+        output.stderr
+    );
+    Ok(())
+}
+
 /// A broker of somebody's own.
 #[derive(Debug)]
 pub struct Mosquitto {
