@@ -173,11 +173,7 @@ fn facts(gathering: &Gathering, lang: Lang, now_ms: i64) -> Vec<(String, String)
         .filter(|(wanted, _)| *wanted)
         .map(|(_, key)| word(key))
         .collect();
-    wanted.extend(
-        meeting
-            .rate_kbps
-            .map(|rate| text::amount(lang, f64::from(rate), Some("kbit/s"))),
-    );
+    wanted.extend(meeting.rate_kbps.map(|rate| format!("{rate} kbit/s")));
     if !wanted.is_empty() {
         facts.push((word("meeting-wanted"), wanted.join(", ")));
     }
