@@ -4,34 +4,14 @@
 #[cfg(test)]
 mod common;
 
-use std::time::SystemTime;
-
-use bridgepoint_protocol::claims::{Plan, Role};
-use bridgepoint_protocol::envelope::{Kind, VerifyingKey, open};
+use bridgepoint_protocol::claims::Role;
 use common::room::{Line, Room, finding};
-use common::{Hub, hub_command, hub_dir, told};
+use common::{Hub, hub_command, hub_dir, in_hours, told};
 use serde_json::{Value, json};
-
-/// A time `hours` from now, as the command line takes it.
-fn in_hours(hours: i64) -> String {
-    let now = SystemTime::UNIX_EPOCH.elapsed().unwrap().as_secs() as i64;
-    jiff::Timestamp::from_second(now + hours * 3600)
-        .unwrap()
-        .to_string()
-}
 
 fn stdout(output: &std::process::Output) -> String {
     assert!(output.status.success(), "{:?}", told(output));
     String::from_utf8_lossy(&output.stdout).into_owned()
-}
-
-/// The next plan on a room's line, verified with the hub's key.
-async fn plan(line: &mut Line, room: &Room, hub: VerifyingKey) -> Plan {
-    let jws = line.next(&room.topic("plan")).await;
-    let ours = |kid: &bridgepoint_protocol::envelope::Kid| (hub.kid() == *kid).then_some(hub);
-    let plan: Plan = open(&jws, &[Kind::Plan], ours).unwrap().claims().unwrap();
-    assert_eq!(format!("{}/{}", plan.org, plan.room), room.at);
-    plan
 }
 
 /// A second connection of a room, which hears only what the broker has kept.
@@ -71,33 +51,33 @@ async fn a_meeting_reaches_its_rooms_as_a_signed_plan_that_the_broker_keeps() {
         said.contains("Added the meeting giao-ban.") && said.contains("Check T-90: from "),
         "{said}"
     );
-    let first = plan(&mut line, &one, key).await;
+    let first = line.plan(&one, key).await;
     let meeting = &first.meetings[0];
     assert_eq!(
         (meeting.id.as_str(), meeting.rooms.len(), meeting.slides),
         ("giao-ban", 2, true)
     );
     assert_eq!(meeting.role, Some(Role::Satellite.into()));
-    let chair = plan(&mut other, &two, key).await;
+    let chair = other.plan(&two, key).await;
     assert_eq!(chair.meetings[0].role, Some(Role::Chair.into()));
 
     // Who comes later finds it at the broker.
     drop(line);
     let mut line = later(&one, &hub).await;
-    assert_eq!(plan(&mut line, &one, key).await, first);
+    assert_eq!(line.plan(&one, key).await, first);
 
     // A hub that was killed tells it again, with a greater revision.
     drop((line, other));
     let hub = hub.killed_and_again();
     let mut line = later(&one, &hub).await;
-    let mut again = plan(&mut line, &one, key).await;
+    let mut again = line.plan(&one, key).await;
     while again.rev == first.rev {
-        again = plan(&mut line, &one, key).await;
+        again = line.plan(&one, key).await;
     }
     assert!(again.rev > first.rev && again.meetings == first.meetings);
 
     stdout(&hub.command(&["meeting", "cancel", "giao-ban"]));
-    let cancelled = plan(&mut line, &one, key).await;
+    let cancelled = line.plan(&one, key).await;
     assert!(cancelled.meetings.is_empty() && cancelled.rev > again.rev);
     assert!(stdout(&hub.command(&["meeting", "list"])).contains("cancelled"));
 }

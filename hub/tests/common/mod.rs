@@ -44,6 +44,14 @@ pub fn told(output: &Output) -> (Option<i32>, String) {
     )
 }
 
+/// A time `hours` from now, as the command line takes it.
+pub fn in_hours(hours: i64) -> String {
+    let now = std::time::SystemTime::UNIX_EPOCH.elapsed().unwrap().as_secs() as i64;
+    jiff::Timestamp::from_second(now + hours * 3600)
+        .unwrap()
+        .to_string()
+}
+
 /// Runs one command of the hub.
 pub fn hub_command(dir: &Path, args: &[&str]) -> Output {
     program(dir, args).output().unwrap()

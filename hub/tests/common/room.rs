@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use bridgepoint_protocol::claims::{Command, Receipt};
+use bridgepoint_protocol::claims::{Command, Plan, Receipt};
 use bridgepoint_protocol::envelope::{EntryHash, Jwk, Kind, Sealed, SigningKey, VerifyingKey, open, seal};
 use rumqttc::v5::mqttbytes::QoS;
 use rumqttc::v5::mqttbytes::v5::{Filter, Packet, PubAckReason};
@@ -214,6 +214,15 @@ impl Line {
         let receipt: Receipt = opened.claims().unwrap();
         assert_eq!(format!("{}/{}", receipt.org, receipt.room), room.at);
         receipt
+    }
+
+    /// The next plan, verified.
+    pub async fn plan(&mut self, room: &Room, key: VerifyingKey) -> Plan {
+        let jws = self.next(&room.topic("plan")).await;
+        let opened = open(&jws, &[Kind::Plan], |kid| (key.kid() == *kid).then_some(key)).unwrap();
+        let plan: Plan = opened.claims().unwrap();
+        assert_eq!(format!("{}/{}", plan.org, plan.room), room.at);
+        plan
     }
 
     /// The next command, verified.

@@ -97,7 +97,7 @@ fn top(asked: Asked, agenda: &Agenda, all: &[RoomState]) -> FleetView {
 #[test]
 fn the_worst_room_comes_first_with_its_check_for_this_meeting() {
     let view = seen(&briefing(), morning(), Asked::default(), NOW);
-    assert_eq!(view.clock, "còn 1 giờ 15 phút");
+    assert_eq!(view.clock, "Còn 1 giờ 15 phút");
     assert_eq!(
         view.sum,
         "62/64 điểm cầu đã báo cho phiên này, 2 điểm cầu quá hạn 06:30 chưa báo"
@@ -146,8 +146,8 @@ fn the_worst_room_comes_first_with_its_check_for_this_meeting() {
 fn a_meetings_clock_says_when_it_is_on_over_or_cancelled() {
     let clock = |of: &Meeting, now_ms: i64| seen(of, vec![], Asked::default(), now_ms).clock;
     let it = briefing();
-    assert_eq!(clock(&it, it.start_ms - 1), "còn 0 giây");
-    assert_eq!(clock(&it, it.start_ms - 90_500), "còn 1 phút");
+    assert_eq!(clock(&it, it.start_ms - 1), "Còn 0 giây");
+    assert_eq!(clock(&it, it.start_ms - 90_500), "Còn 1 phút");
     assert_eq!(clock(&it, it.start_ms), "Đang họp, từ 08:00");
     assert_eq!(clock(&it, it.end_ms()), "Đã kết thúc lúc 10:00");
     let cancelled = Meeting {
