@@ -5,12 +5,10 @@
 mod common;
 
 use std::net::TcpListener;
-use std::path::Path;
-use std::process::{Child, Command, Stdio};
 
 use bridgepoint_protocol::claims::Role;
 use common::room::{Line, Room, finding};
-use common::{Hub, hub_command, hub_dir, in_hours, told};
+use common::{ForeignBroker, Hub, hub_command, hub_dir, in_hours, told};
 use serde_json::{Value, json};
 
 fn stdout(output: &std::process::Output) -> String {
@@ -211,37 +209,13 @@ fn what_an_operator_gets_wrong_is_said() {
     assert!(list["meetings"][0]["cancelled_ms"].is_i64(), "{list}");
 }
 
-/// A broker of somebody else's that keeps nothing over its own end.
-fn forgetful_broker(dir: &Path, port: u16) -> Child {
-    let conf = dir.join("mosquitto.conf");
-    // The user is ignored unless it is started by root.
-    let text = format!("user root\nlistener {port} 127.0.0.1\nallow_anonymous true\n");
-    std::fs::write(&conf, text).expect("a writable directory");
-    Command::new("/usr/sbin/mosquitto")
-        .arg("-c")
-        .arg(&conf)
-        .stderr(Stdio::null())
-        .spawn()
-        .expect("mosquitto is installed")
-}
-
-/// It ends with its test.
-struct Broker(Child);
-
-impl Drop for Broker {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
 #[tokio::test]
 async fn a_broker_that_has_forgotten_is_told_again_and_a_revoked_rooms_plan_is_taken_back() {
     let dir = tempfile::tempdir().unwrap();
     let free = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = free.local_addr().unwrap().port();
     drop(free);
-    let first = Broker(forgetful_broker(dir.path(), port));
+    let first = ForeignBroker::start(dir.path(), port);
     let hub = Hub::start_in(hub_dir(&format!("address = \"mqtt://127.0.0.1:{port}\"")));
     let (one, mut line) = Room::enrolled("abc/one", &hub).await;
     let key = line.hub_key(&one).await;
@@ -262,7 +236,7 @@ async fn a_broker_that_has_forgotten_is_told_again_and_a_revoked_rooms_plan_is_t
 
     drop((line, first));
     hub.logged("no connection to the broker");
-    let _second = Broker(forgetful_broker(dir.path(), port));
+    let _second = ForeignBroker::start(dir.path(), port);
     hub.logged("connected to the broker org=");
     hub.logged("connected to the broker org=");
     let mut line = later(&one, &hub).await;
