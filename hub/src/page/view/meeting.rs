@@ -5,7 +5,8 @@ use bridgepoint_protocol::text::{self, Lang, Params};
 
 use super::asked::Asked;
 use super::fleet::{Bucket, LINES, Row, buckets, matches, row};
-use super::words::{checked_text, whole_minutes};
+use super::next::whole_minutes;
+use super::words::checked_text;
 use crate::agenda::Gathering;
 use crate::fleet::RoomState;
 use crate::meeting::Meeting;
