@@ -119,7 +119,8 @@ pub struct Standing {
     pub last_seen_ms: Option<i64>,
     /// What the newest full run, with re-tests since, says.
     pub result: Option<Judged>,
-    /// The newest full run for each of the newest meetings.
+    /// The newest full run for each of the newest meetings; a room's JSON has the one for its next meeting.
+    #[serde(skip)]
     pub checked: Vec<Checked>,
     /// The chain of its entries; separate from the verdict.
     pub chain: Chain,

@@ -13,18 +13,19 @@ use serde::Serialize;
 use crate::agenda::{Gathering, Part, Planned};
 use crate::fleet::RoomState;
 use crate::keyring::KeyState;
+use crate::meeting::Meeting;
 use crate::page::view::view_text;
 use crate::rooms::{all, open, print};
 use crate::say::{Exit, Trouble, both};
 use crate::store::sqlite::SqliteStore;
 use crate::store::{Store, StoreError};
 
+mod said;
 mod wish;
 
 pub use wish::{Known, Wish};
 
-/// Rooms that are named one by one where a meeting's rooms are told in a line.
-const NAMED: usize = 8;
+use said::{described, line, some_of};
 
 /// Meetings, as JSON.
 #[derive(Debug, Clone, Serialize)]
@@ -119,7 +120,7 @@ fn keep(
     wish: &Wish,
     orgs: Option<&[Name]>,
     now_ms: i64,
-) -> Result<(crate::meeting::Meeting, Vec<Name>), Trouble> {
+) -> Result<(Meeting, Vec<Name>), Trouble> {
     let known = store.rooms()?;
     let org = org(wish.org.as_deref(), orgs, known.iter().map(|at| &at.org))?;
     let rooms: BTreeSet<Name> = known
@@ -299,7 +300,7 @@ pub fn cancel(
     print(out, said.in_lang(lang))
 }
 
-fn find(store: &SqliteStore, id: &str) -> Result<crate::meeting::Meeting, Trouble> {
+fn find(store: &SqliteStore, id: &str) -> Result<Meeting, Trouble> {
     if let Ok(name) = Name::new(id)
         && let Some(meeting) = store.meeting(&name)?
     {
@@ -316,108 +317,4 @@ fn find(store: &SqliteStore, id: &str) -> Result<crate::meeting::Meeting, Troubl
         format!("Không có phiên họp \"{id}\".{vi} Xem: bridgepoint-hub meeting list --all"),
         format!("There is no meeting \"{id}\".{en} See: bridgepoint-hub meeting list --all"),
     )))
-}
-
-/// `m-2026-11-25-01  08:00 ngày 25/11/2026  Giao ban tháng 11  188/190 điểm cầu đã báo`.
-fn line(gathering: &Gathering, lang: Lang, now_ms: i64) -> String {
-    let Gathering {
-        meeting,
-        total,
-        reported,
-        ..
-    } = gathering;
-    let when = text::moment(lang, meeting.start_ms, now_ms);
-    let state = if meeting.cancelled_ms.is_some() {
-        both("đã hủy", "cancelled")
-    } else if gathering.end_ms <= now_ms {
-        both("đã kết thúc", "over")
-    } else {
-        both(
-            format!("{reported}/{total} điểm cầu đã báo"),
-            format!("{reported} of {total} rooms have reported"),
-        )
-    };
-    format!(
-        "{}  {when}  {}  {}",
-        meeting.id,
-        meeting.subject,
-        state.in_lang(lang)
-    )
-}
-
-/// When, how long, who, what is wanted, and when the rooms are checked.
-fn described(meeting: &crate::meeting::Meeting, lang: Lang, now_ms: i64) -> Vec<String> {
-    let moment = |ms: i64| text::moment(lang, ms, now_ms);
-    let (start, length) = (moment(meeting.start_ms), meeting.length_min);
-    let rooms = match &meeting.rooms {
-        None => both(
-            "tất cả điểm cầu đã duyệt".to_owned(),
-            "all approved rooms".to_owned(),
-        ),
-        Some(rooms) => both(
-            format!("{} điểm cầu ({})", rooms.len(), some_of(rooms.iter())),
-            format!("{} rooms ({})", rooms.len(), some_of(rooms.iter())),
-        ),
-    };
-    let (subject, org) = (&meeting.subject, &meeting.org);
-    let mut said = vec![both(
-        format!("{subject}: {start}, {length} phút, {org}, {}", rooms.vi),
-        format!("{subject}: {start}, {length} min, {org}, {}", rooms.en),
-    )];
-    if let Some(chair) = &meeting.chair {
-        said.push(both(
-            format!("Điểm cầu chủ tọa: {chair}"),
-            format!("Chair room: {chair}"),
-        ));
-    }
-    if let Some(rehearsal_ms) = meeting.rehearsal_ms {
-        let when = moment(rehearsal_ms);
-        said.push(both(format!("Tổng duyệt: {when}"), format!("Rehearsal: {when}")));
-    }
-    let wanted = [
-        (meeting.urgent, both("họp đột xuất", "called at short notice")),
-        (meeting.recording, both("ghi hình", "recording")),
-        (meeting.slides, both("trình chiếu", "slides")),
-        (meeting.video, both("phát video", "video")),
-    ];
-    let wanted: Vec<_> = wanted.into_iter().filter(|(wanted, _)| *wanted).collect();
-    if !wanted.is_empty() {
-        let list = |lang: Lang| {
-            let words: Vec<&str> = wanted.iter().map(|(_, word)| word.in_lang(lang)).collect();
-            words.join(", ")
-        };
-        said.push(both(
-            format!("Yêu cầu: {}", list(Lang::Vi)),
-            format!("Wanted: {}", list(Lang::En)),
-        ));
-    }
-    if let Some(rate) = meeting.rate_kbps {
-        said.push(both(
-            format!("Tốc độ mỗi chiều: {rate} kbit/s"),
-            format!("Rate each way: {rate} kbit/s"),
-        ));
-    }
-    for checkpoint in Planned::new(meeting.clone()).moments(None) {
-        let (name, limit) = (&checkpoint.name, moment(checkpoint.limit_ms));
-        said.push(match checkpoint.from_ms.map(moment) {
-            Some(from) => both(
-                format!("Kiểm tra {name}: từ {from} đến {limit}"),
-                format!("Check {name}: from {from} to {limit}"),
-            ),
-            None => both(
-                format!("Kiểm tra {name}: {limit}"),
-                format!("Check {name}: {limit}"),
-            ),
-        });
-    }
-    said.iter().map(|line| line.in_lang(lang).to_owned()).collect()
-}
-
-fn some_of<'a>(names: impl ExactSizeIterator<Item = &'a Name>) -> String {
-    let n = names.len();
-    let mut list: Vec<&str> = names.take(NAMED).map(Name::as_str).collect();
-    if n > NAMED {
-        list.push("…");
-    }
-    list.join(", ")
 }

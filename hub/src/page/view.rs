@@ -15,6 +15,7 @@ pub mod asked;
 pub mod fleet;
 pub mod html;
 pub mod meeting;
+pub mod next;
 pub mod room;
 #[cfg(test)]
 mod tests;

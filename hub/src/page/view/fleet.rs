@@ -7,16 +7,13 @@ use bridgepoint_protocol::page::Sign;
 use bridgepoint_protocol::text::{self, Lang, Params};
 
 use super::asked::{Asked, plain};
-use super::words::{duty, next_text, room_sign, state_key, view_text, why_text};
-use crate::agenda::{Agenda, DUE_MS};
+use super::next::NextLine;
+use super::words::{duty, room_sign, state_key, view_text, why_text};
 use crate::board::Health;
 use crate::fleet::{Enrolment, RoomState, View};
 
 /// Lines on one page; a fold is one.
 pub const LINES: usize = 50;
-
-/// Meetings at the top.
-const NEXT: usize = 3;
 
 /// Rooms with the same cause in one area from which on they fold.
 const FOLD_FROM: usize = 3;
@@ -46,17 +43,6 @@ pub struct FleetView {
     pub pages: usize,
     /// How many rooms match.
     pub matches: usize,
-}
-
-/// A meeting that is ahead or on.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct NextLine {
-    /// Its id.
-    pub id: String,
-    /// Which, and its clock.
-    pub label: String,
-    /// How many of its rooms have reported for it.
-    pub sum: String,
 }
 
 /// A number that is a filter.
@@ -179,36 +165,6 @@ pub fn fleet(asked: Asked, lang: Lang, rooms: &[RoomState], health: &Health, now
         pages,
         matches: matching.len(),
         asked,
-    }
-}
-
-impl FleetView {
-    /// With the meetings that are ahead, for the organisation that is asked for.
-    #[must_use]
-    pub fn with_meetings(self, agenda: &Agenda, rooms: &[RoomState], now_ms: i64) -> Self {
-        let lang = self.lang;
-        let of_org = |org: &str| self.asked.org.as_deref().is_none_or(|wanted| wanted == org);
-        let ahead = agenda.ahead(now_ms).filter(|p| of_org(p.meeting.org.as_str()));
-        let soon = |start_ms: i64| start_ms.saturating_sub(now_ms) <= DUE_MS;
-        let next = ahead
-            .enumerate()
-            .take_while(|(at, p)| *at < NEXT && (*at == 0 || soon(p.meeting.start_ms)))
-            .map(|(_, p)| {
-                let (total, reported) = p.count(rooms, now_ms);
-                let params = Params::from([
-                    ("n".to_owned(), reported.into()),
-                    ("total".to_owned(), total.into()),
-                ]);
-                NextLine {
-                    id: p.meeting.id.to_string(),
-                    label: next_text(&p.meeting.subject, p.meeting.start_ms, lang, now_ms),
-                    sum: text::ui(lang, "meeting-reported", &params),
-                }
-            });
-        Self {
-            next: next.collect(),
-            ..self
-        }
     }
 }
 

@@ -5,7 +5,8 @@ use bridgepoint_protocol::text::{self, Lang, Params};
 
 use super::asked::Asked;
 use super::fleet::{Bucket, LINES, Row, buckets, matches, row};
-use super::words::{checked_text, whole_minutes};
+use super::next::whole_minutes;
+use super::words::checked_text;
 use crate::agenda::Gathering;
 use crate::fleet::RoomState;
 use crate::meeting::Meeting;
@@ -173,11 +174,7 @@ fn facts(gathering: &Gathering, lang: Lang, now_ms: i64) -> Vec<(String, String)
         .filter(|(wanted, _)| *wanted)
         .map(|(_, key)| word(key))
         .collect();
-    wanted.extend(
-        meeting
-            .rate_kbps
-            .map(|rate| text::amount(lang, f64::from(rate), Some("kbit/s"))),
-    );
+    wanted.extend(meeting.rate_kbps.map(|rate| format!("{rate} kbit/s")));
     if !wanted.is_empty() {
         facts.push((word("meeting-wanted"), wanted.join(", ")));
     }

@@ -7,7 +7,8 @@ use bridgepoint_protocol::page::Sign;
 use bridgepoint_protocol::page::lines::{self, Part, Problem, Reader};
 use bridgepoint_protocol::text::{self, Contacts, Lang, Params};
 
-use super::words::{checked_text, duty, next_text, room_sign, view_text, why_text};
+use super::next::next_text;
+use super::words::{checked_text, duty, room_sign, view_text, why_text};
 use crate::detail::RoomDetail;
 use crate::fleet::{Enrolment, Standing};
 use crate::ingest::Reason;

@@ -85,26 +85,6 @@ fn by(lang: Lang, key: &str, limit_ms: i64) -> String {
     )
 }
 
-/// `Phiên họp tới: Giao ban tháng 11, 08:00, còn 1 giờ 24 phút`, or that it is on.
-#[must_use]
-pub(super) fn next_text(subject: &str, start_ms: i64, lang: Lang, now_ms: i64) -> String {
-    let mut params = Params::from([
-        ("subject".to_owned(), subject.into()),
-        ("time".to_owned(), text::moment(lang, start_ms, now_ms).into()),
-    ]);
-    if start_ms <= now_ms {
-        return text::ui(lang, "meeting-now", &params);
-    }
-    let remaining = text::duration(lang, whole_minutes(start_ms - now_ms));
-    params.insert("remaining".to_owned(), remaining.into());
-    text::ui(lang, "next-meeting", &params)
-}
-
-/// A clock that is read from afar has no seconds, but in the last minute.
-pub(super) fn whole_minutes(ms: i64) -> i64 {
-    if ms < 60_000 { ms } else { ms - ms % 60_000 }
-}
-
 /// A room that is out of reach while nobody needs it has as a rule been switched off: cutting power after the
 /// meeting is the regulation (R44), so it is not called overdue.
 pub(super) fn state_key(room: &RoomState) -> &'static str {
