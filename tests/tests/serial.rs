@@ -8,11 +8,14 @@
     missing_docs
 )] // a test file
 
+use std::fs;
 use std::io::{Read as _, Write as _};
+use std::os::unix::fs::PermissionsExt as _;
 use std::process::{Command, Stdio};
 
 use anyhow::{Context as _, Result};
 use bridgepoint_protocol::claims::{Report, Status};
+use bridgepoint_tests::rig::process::run;
 use bridgepoint_tests::scenario::{Stage, prove_clean};
 use bridgepoint_tests::sim::spec::Through;
 
@@ -151,6 +154,27 @@ fn a_port_that_is_not_there_is_not_present_until_it_is_plugged_in() -> Result<()
         check.stderr
     );
     prove_clean(&mut stage.sim)
+}
+
+#[test]
+fn a_port_that_this_user_may_not_open_is_refused_and_the_log_says_which_group() -> Result<()> {
+    let (_dir, stage) = stage()?;
+    let port = fs::canonicalize(device_file(stage.sim.address("codec")?))?;
+    fs::set_permissions(&port, fs::Permissions::from_mode(0o000))?;
+    // Root may open everything, so it goes without that right.
+    let inner = stage
+        .agent
+        .command(&["check", "--json", "--only", "codec", "--lang", "en"])?;
+    let mut command = Command::new("setpriv");
+    if rustix::process::geteuid().is_root() {
+        command.args(["--bounding-set=-dac_override,-dac_read_search", "--inh-caps=-all"]);
+    }
+    command.arg("--").arg(inner.get_program()).args(inner.get_args());
+    let output = run(&mut command)?;
+    let report: Report = serde_json::from_str(&output.stdout).with_context(|| output.stderr.clone())?;
+    assert_eq!(said(&report, "codec.reachable"), "unknown codec.login-refused");
+    assert!(output.stderr.contains("group dialout"), "{}", output.stderr);
+    Ok(())
 }
 
 /// One line, two cameras, one of them dumb: the other is not blamed.

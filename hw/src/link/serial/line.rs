@@ -106,3 +106,23 @@ fn not_opened(path: &Path, why: Errno) -> ProbeError {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_reason_sends_the_technician_somewhere_else() {
+        for (why, said) in [
+            (Errno::NOENT, ProbeError::NotPresent),
+            (Errno::NXIO, ProbeError::NotPresent),
+            (Errno::NOTTY, ProbeError::NotPresent),
+            (Errno::IO, ProbeError::NotPresent),
+            (Errno::ACCESS, ProbeError::Refused),
+            (Errno::PERM, ProbeError::Refused),
+            (Errno::BUSY, ProbeError::Busy),
+        ] {
+            assert_eq!(not_opened(Path::new("/dev/ttyUSB0"), why), said, "{why}");
+        }
+    }
+}

@@ -334,6 +334,39 @@ async fn another_process_has_it() {
     );
 }
 
+/// A program that knows nothing of locks, and is not the system's own administrator.
+fn opens(path: &str) -> bool {
+    let mut command = if rustix::process::geteuid().is_root() {
+        let mut lesser = Command::new("setpriv");
+        lesser.args(["--bounding-set=-sys_admin", "--inh-caps=-sys_admin", "sh"]);
+        lesser
+    } else {
+        Command::new("sh")
+    };
+    command
+        .args(["-c", r#": <>"$1""#, "sh", path])
+        .stderr(Stdio::null());
+    command.status().unwrap().success()
+}
+
+#[tokio::test]
+async fn a_program_that_knows_no_locks_does_not_get_it_either() {
+    let device = Device::new();
+    let (edge, _cancel) = edge(PLENTY, CAP);
+    // Held open, so that the line does not hang up when the last program closes it.
+    let _held = std::fs::File::open(&device.path).unwrap();
+    assert!(opens(&device.path));
+    let link = serial(&device.port(), &edge).await.unwrap();
+    assert!(!opens(&device.path), "two programs talk on one line");
+    drop(link);
+    drop(
+        Claim::take(&line::real_path(&device.path).unwrap(), &edge)
+            .await
+            .unwrap(),
+    );
+    assert!(opens(&device.path), "nobody gets it any more");
+}
+
 #[tokio::test]
 async fn what_is_no_serial_port() {
     let dir = tempfile::tempdir().unwrap();
