@@ -209,8 +209,7 @@ fn answers_that_cannot_be_true_are_left_out() {
     );
 }
 
-/// Of 200 lines that lose 2 of 100, at least 186 must lie in the interval that says 95 of 100: fewer has a chance of
-/// 1 in 10,000, and the seeds are always the same.
+/// Of 200 lines about 190 must lie in an interval that says 95 of 100. The seeds are always the same.
 #[test]
 fn the_interval_holds_the_lines_loss() {
     let (mut up, mut down) = (0, 0);
