@@ -23,6 +23,7 @@ pub mod meeting;
 pub mod meetings;
 pub mod page;
 pub mod proof;
+pub mod reflector;
 pub mod rooms;
 #[cfg(test)]
 mod sample;
