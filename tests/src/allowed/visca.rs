@@ -6,13 +6,13 @@
 //! On a stream the same packets go without headers, to camera 1 to 7; nothing to all of them at once, for
 //! that gives them new numbers.
 
+mod stream;
+
 use std::collections::BTreeMap;
 
-use super::{Violation, datagram_violation, violation};
-use crate::journal::{Entry, Kind, hex};
-
-/// The longest packet.
-const PACKET_CAP: usize = 16;
+use self::stream::Stream;
+use super::{Violation, datagram_violation};
+use crate::journal::{Entry, Kind};
 
 /// The highest preset that may be recalled.
 const LAST_PRESET: u8 = 89;
@@ -38,14 +38,6 @@ enum Moved {
     Away,
     /// On its way back.
     Back,
-}
-
-/// What came over one stream: bare packets to any of the cameras on it.
-#[derive(Debug, Default)]
-struct Stream<'a> {
-    visits: BTreeMap<u8, Visit>,
-    packet: Vec<u8>,
-    last: Option<&'a Entry>,
 }
 
 /// What goes beyond the list, of one camera's entries.
@@ -81,67 +73,6 @@ pub(super) fn violations(entries: &[&Entry]) -> Vec<Violation> {
     }
     found.extend(streams.values().filter_map(Stream::unfinished));
     found
-}
-
-impl<'a> Stream<'a> {
-    fn reported(&mut self, packet: &[u8]) {
-        if let Some((from @ 0x90..=0xF0, rest)) = packet.split_first() {
-            let visit = self.visits.entry((from >> 4) - 8).or_default();
-            visit.told(Some(&[&[0x90], rest].concat()));
-        }
-    }
-
-    /// What is wrong with the packets that end in this entry.
-    fn received(&mut self, entry: &'a Entry) -> Vec<Violation> {
-        self.last = Some(entry);
-        let mut found = Vec::new();
-        for &byte in &entry.bytes {
-            self.packet.push(byte);
-            if byte == 0xFF {
-                let packet = std::mem::take(&mut self.packet);
-                found.extend(self.whole(&packet).map(|why| violation(entry, hex(&packet), why)));
-            }
-        }
-        found
-    }
-
-    fn whole(&mut self, packet: &[u8]) -> Option<&'static str> {
-        let Some((&to, rest)) = packet.split_first() else {
-            return Some("no packet of this protocol");
-        };
-        if packet.len() > PACKET_CAP || !(0x81..=0x88).contains(&to) {
-            return Some("no packet of this protocol");
-        }
-        if to == 0x88 {
-            return Some("to all cameras of the line: that gives them new numbers");
-        }
-        let visit = self.visits.entry(to & 0x0F).or_default();
-        let packet = [&[0x81], rest].concat();
-        match rest.first() {
-            Some(0x09) => {
-                // Without numbering there is no reset: a talk begins by asking who is there.
-                if rest == [0x09, 0x00, 0x02, 0xFF] {
-                    visit.reset();
-                }
-                not_an_inquiry(&packet)
-            }
-            _ => visit.command(&packet),
-        }
-    }
-
-    /// A packet that was cut off is carried out by nobody, but it shows what was on its way.
-    fn unfinished(&self) -> Option<Violation> {
-        let begun = matches!(
-            self.packet[..],
-            [] | [0x81..=0x87] | [0x81..=0x87, 0x01 | 0x09, ..]
-        );
-        let entry = self.last.filter(|_| !begun || self.packet.len() >= PACKET_CAP)?;
-        Some(violation(
-            entry,
-            hex(&self.packet),
-            "an unfinished packet of no allowed kind",
-        ))
-    }
 }
 
 impl Visit {
@@ -248,12 +179,12 @@ mod tests {
 
     use super::*;
 
-    const RESET: &[u8] = &[0x02, 0x00, 0x00, 0x01, 0x00, 0x00, 0x00, 0x01, 0x01];
-    const RECALL_1: &[u8] = &[0x81, 0x01, 0x04, 0x3F, 0x02, 0x01, 0xFF];
-    const FOUND: [u8; 8] = [0x00, 0x01, 0x00, 0x00, 0x0F, 0x0F, 0x00, 0x00];
+    pub(super) const RESET: &[u8] = &[0x02, 0x00, 0x00, 0x01, 0x00, 0x00, 0x00, 0x01, 0x01];
+    pub(super) const RECALL_1: &[u8] = &[0x81, 0x01, 0x04, 0x3F, 0x02, 0x01, 0xFF];
+    pub(super) const FOUND: [u8; 8] = [0x00, 0x01, 0x00, 0x00, 0x0F, 0x0F, 0x00, 0x00];
     const ELSEWHERE: [u8; 8] = [0x00, 0x02, 0x00, 0x00, 0x0F, 0x0F, 0x00, 0x00];
 
-    fn framed(kind: [u8; 2], payload: &[u8]) -> Vec<u8> {
+    pub(super) fn framed(kind: [u8; 2], payload: &[u8]) -> Vec<u8> {
         [&kind[..], &[0x00, payload.len() as u8, 0, 0, 0, 1], payload].concat()
     }
 
@@ -268,26 +199,26 @@ mod tests {
         }
     }
 
-    fn received(bytes: &[u8]) -> Entry {
+    pub(super) fn received(bytes: &[u8]) -> Entry {
         entry(Kind::Received, bytes.to_vec())
     }
 
-    fn command(payload: &[u8]) -> Entry {
+    pub(super) fn command(payload: &[u8]) -> Entry {
         entry(Kind::Received, framed([0x01, 0x00], payload))
     }
 
-    fn reported(pan_tilt: [u8; 8]) -> Entry {
+    pub(super) fn reported(pan_tilt: [u8; 8]) -> Entry {
         entry(
             Kind::Reported,
             framed([0x01, 0x11], &[&[0x90, 0x50][..], &pan_tilt, &[0xFF]].concat()),
         )
     }
 
-    fn back(pan_tilt: [u8; 8]) -> Entry {
+    pub(super) fn back(pan_tilt: [u8; 8]) -> Entry {
         command(&[&[0x81, 0x01, 0x06, 0x02, 0x18, 0x14][..], &pan_tilt, &[0xFF]].concat())
     }
 
-    fn whys(entries: &[Entry]) -> Vec<String> {
+    pub(super) fn whys(entries: &[Entry]) -> Vec<String> {
         let entries: Vec<&Entry> = entries.iter().collect();
         violations(&entries)
             .into_iter()
@@ -444,93 +375,7 @@ mod tests {
         assert_eq!(whys(&[received(RESET), reported(FOUND), other]).len(), 1);
     }
 
-    /// The same entries as they stand on a stream, to camera `address`, each in two pieces.
-    fn streamed(entries: &[Entry], address: u8) -> Vec<Entry> {
-        let mut streamed = Vec::new();
-        for entry in entries.iter().filter(|entry| entry.bytes != RESET) {
-            let mut bytes = entry.bytes[8..].to_vec();
-            bytes[0] = if entry.kind == Kind::Reported {
-                (address + 8) << 4
-            } else {
-                0x80 | address
-            };
-            let half = if entry.kind == Kind::Reported { 0 } else { 2 };
-            for piece in [&bytes[..half], &bytes[half..]] {
-                streamed.push(Entry {
-                    connection: 1,
-                    bytes: piece.to_vec(),
-                    ..entry.clone()
-                });
-            }
-        }
-        streamed
-    }
-
-    #[test]
-    fn on_a_stream_the_same_is_allowed_to_each_camera_by_itself() {
-        let visit = [reported(FOUND), command(RECALL_1), back(FOUND)];
-        assert!(whys(&streamed(&visit, 1)).is_empty());
-        assert!(whys(&streamed(&visit, 7)).is_empty());
-        // Where one camera was found says nothing about another.
-        let both = [streamed(&visit, 1), streamed(&[back(FOUND)], 2)].concat();
-        assert_eq!(
-            whys(&both),
-            ["pan and tilt to a position where the camera was not found"]
-        );
-        // The next talk begins by asking who is there; it may not use what an earlier one found.
-        let version = framed([0x01, 0x10], &[0x81, 0x09, 0x00, 0x02, 0xFF]);
-        let next = [
-            streamed(&visit, 3),
-            streamed(&[received(&version), back(FOUND)], 3),
-        ]
-        .concat();
-        assert_eq!(whys(&next).len(), 1);
-    }
-
-    #[test]
-    fn on_a_stream_each_forbidden_family_is_caught() {
-        let rows: [(&[u8], &str); 8] = [
-            (
-                &[0x82, 0x01, 0x04, 0x3F, 0x01, 0x01, 0xFF],
-                "stores or clears a preset",
-            ),
-            (
-                &[0x87, 0x01, 0x04, 0x00, 0x02, 0xFF],
-                "switches the camera's power",
-            ),
-            (
-                &[0x88, 0x30, 0x01, 0xFF],
-                "to all cameras of the line: that gives them new numbers",
-            ),
-            (
-                &[0x88, 0x01, 0x00, 0x01, 0xFF],
-                "to all cameras of the line: that gives them new numbers",
-            ),
-            (&[0x90, 0x41, 0xFF], "no packet of this protocol"),
-            (&[0xFF], "no packet of this protocol"),
-            (
-                &[0x81, 0x09, 0x04, 0x48, 0xFF],
-                "an inquiry that is not on the list",
-            ),
-            (&[0x81, 0x21, 0x00], "an unfinished packet of no allowed kind"),
-        ];
-        for (bytes, why) in rows {
-            let entry = Entry {
-                connection: 1,
-                ..received(bytes)
-            };
-            assert_eq!(whys(&[entry]), [why], "{bytes:02X?}");
-        }
-    }
-
     proptest! {
-        #[test]
-        fn any_bytes_of_a_stream_are_judged_without_a_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
-            let packets = bytes.split_inclusive(|byte| *byte == 0xFF).count();
-            let entry = Entry { connection: 1, ..received(&bytes) };
-            prop_assert!(whys(&[entry]).len() <= packets);
-        }
-
         #[test]
         fn any_datagram_is_judged_without_a_panic(bytes in proptest::collection::vec(any::<u8>(), 0..40)) {
             let judged = whys(&[received(&bytes)]);
