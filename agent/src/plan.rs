@@ -166,7 +166,7 @@ fn why_not(settings: &Settings, row: &check::Check, id: &str) -> Option<&'static
             Some(ups) => matches!(ups.address, UpsAddress::Nut { .. } | UpsAddress::None),
         },
         Group::Speaker if !settings.speaker => return Some("not-configured"),
-        Group::Line if !settings.line => return Some("not-configured"),
+        Group::Line if settings.line.is_none() => return Some("not-configured"),
         Group::Speaker | Group::Line => false,
         Group::Device => {
             let device = settings
