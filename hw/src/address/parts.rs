@@ -221,7 +221,7 @@ pub(super) fn user(given: &str) -> Result<String, String> {
 /// A decimal number within bounds.
 pub(super) fn number<N>(given: &str, low: N, high: N, what: &str) -> Result<N, String>
 where
-    N: Copy + std::str::FromStr + PartialOrd + fmt::Display,
+    N: Copy + FromStr + PartialOrd + fmt::Display,
 {
     let plain = !given.is_empty() && given.bytes().all(|byte| byte.is_ascii_digit());
     match given.parse::<N>() {

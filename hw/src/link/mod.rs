@@ -5,6 +5,8 @@
 //! stopped reading. Nothing is retried here: a dialect that wants to ask again does so itself.
 
 mod drive;
+mod echo;
+mod knock;
 mod open;
 
 use std::io;
@@ -16,6 +18,9 @@ use tokio::net::UdpSocket;
 use tokio::sync::watch;
 
 pub use drive::converse;
+pub(crate) use echo::echoes;
+pub use knock::knock;
+pub(crate) use open::address_of;
 pub use open::{connect_time, tcp, udp};
 
 /// Where a probe has to end: when, after how many bytes, or when somebody says stop.
