@@ -34,7 +34,7 @@ pub(crate) struct Act {
     pub(crate) takes: Vec<Take>,
     /// The physical thing that it talks to: two acts on one thing come after each other.
     pub(crate) thing: String,
-    /// It moves or sounds: not in a call (R28), so it waits to know whether there is one.
+    /// It moves, sounds or loads the line: not in a call (R28), so it waits to know whether there is one.
     pub(crate) active: bool,
 }
 
@@ -75,7 +75,7 @@ impl Plan {
             self.probes.len() - 1
         });
         if let Some(act) = self.probes.get_mut(at) {
-            act.active |= row.pattern == "camera.N.preset.K" || row.probe == Probe::Loop;
+            act.active |= moves(row);
             act.checks.push(id);
         }
     }
@@ -167,7 +167,8 @@ fn why_not(settings: &Settings, row: &check::Check, id: &str) -> Option<&'static
         },
         Group::Speaker if !settings.speaker => return Some("not-configured"),
         Group::Line if settings.line.is_none() => return Some("not-configured"),
-        Group::Speaker | Group::Line => false,
+        Group::Speaker => false,
+        Group::Line => !matches!(row.pattern, "line.mtu" | "line.marking"),
         Group::Device => {
             let device = settings
                 .devices
@@ -179,6 +180,17 @@ fn why_not(settings: &Settings, row: &check::Check, id: &str) -> Option<&'static
         Group::Call | Group::Room => return Some("not-configured"),
     };
     (!built).then_some("not-supported")
+}
+
+/// Whether a check is fed by something that moves, sounds or loads the line.
+fn moves(row: &check::Check) -> bool {
+    match row.probe {
+        Probe::Camera => row.pattern == "camera.N.preset.K",
+        Probe::Loop => true,
+        // Knocking at the router and at the MCU sends no byte to anybody.
+        Probe::Line => !matches!(row.pattern, "line.gateway" | "line.mcu"),
+        _ => false,
+    }
 }
 
 /// What an act physically talks to.
