@@ -4,6 +4,7 @@
 
 use std::ffi::OsString;
 use std::io::{IsTerminal as _, Write as _};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -14,7 +15,7 @@ use tracing_subscriber::EnvFilter;
 
 use crate::config::{self, DEFAULT_FILE, DEFAULT_STATE, Settings};
 use crate::say::{Exit, Trouble, both};
-use crate::{key, proof, rooms, serve};
+use crate::{key, proof, reflector, rooms, serve};
 
 /// Máy chủ tỉnh: nhận, xác minh, lưu và hiển thị báo cáo của các điểm cầu.
 ///
@@ -49,6 +50,15 @@ enum Cmd {
     Verify {
         /// Tệp · file
         file: PathBuf,
+    },
+    /// Chỉ chạy điểm đo đường truyền · run the line test's other end alone
+    Reflector {
+        /// Địa chỉ và cổng UDP · where it listens [\[reflector\] listen, 0.0.0.0:9511]
+        #[arg(long, value_name = "IP:PORT")]
+        listen: Option<SocketAddr>,
+        /// Tổng tốc độ tối đa, mỗi chiều · all tests together, each way [\[reflector\] budget_kbps, 100000]
+        #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+        budget_kbps: Option<u32>,
     },
 }
 
@@ -219,6 +229,17 @@ fn command(command: &Cmd, place: Place, out: &mut impl std::io::Write) -> Result
                 ),
             ))),
         },
+        Cmd::Reflector { listen, budget_kbps } => {
+            let written = place.settings.and_then(|settings| settings.reflector);
+            let usual = config::Reflector::default();
+            let written = written.unwrap_or(usual);
+            reflector::alone(
+                listen.unwrap_or(written.listen),
+                budget_kbps.unwrap_or(written.budget_kbps),
+                lang,
+                out,
+            )
+        }
         Cmd::Verify { file } => {
             let hub = key::read(&place.state)?.map(|signing| signing.verifying());
             proof::verify(file, &store, hub, lang, out)

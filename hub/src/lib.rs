@@ -20,6 +20,7 @@ pub mod key;
 pub mod keyring;
 pub mod page;
 pub mod proof;
+pub mod reflector;
 pub mod rooms;
 #[cfg(test)]
 mod sample;

@@ -30,7 +30,7 @@ use crate::say::{Exit, Trouble, both};
 use crate::store::sqlite::SqliteStore;
 use crate::uplink::mqtt::Uplink;
 use crate::uplink::{Reach, tls};
-use crate::{clock, file, key};
+use crate::{clock, file, key, reflector};
 
 mod clerk;
 
@@ -51,6 +51,9 @@ const END: Duration = Duration::from_secs(5);
 struct Up<'a> {
     broker: &'a str,
     page: String,
+    /// Where the line test's other end listens, when it is part of this hub.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reflector: Option<String>,
     pid: u32,
     kid: &'a str,
     orgs: Vec<&'a str>,
@@ -130,6 +133,12 @@ impl Hub<'_> {
             .map_err(|e| page_port(settings, &e))?;
         let page_at = page.local_addr().map_err(|e| page_port(settings, &e))?;
 
+        let reflector = settings
+            .reflector
+            .as_ref()
+            .map(|own| reflector::start(own.listen, reflector::limits(own.budget_kbps)))
+            .transpose()?;
+
         let (letters, inbox) = mpsc::channel(LETTERS);
         let mut outboxes = clerk::Outboxes::new();
         let mut uplinks = Vec::new();
@@ -163,6 +172,7 @@ impl Hub<'_> {
         let up = Up {
             broker: &broker.address,
             page: format!("http://{page_at}"),
+            reflector: reflector.as_ref().map(|running| running.at().to_string()),
             pid: std::process::id(),
             kid: &kid,
             orgs: settings
@@ -182,6 +192,9 @@ impl Hub<'_> {
         drop(letters);
         let _ = timeout(END, desk_ended).await;
         served.abort();
+        if let Some(reflector) = reflector {
+            reflector.stop().await;
+        }
         if let Some(own) = broker.own {
             own.stop().await;
         }

@@ -159,21 +159,25 @@ mod tests {
         assert!((a - b).abs() < 5e-5, "{a} and {b}");
     }
 
-    /// Against values of R's `binom.confint(x, n, methods = "wilson")`.
+    /// The ends of the interval are where the share lies 1.96 standard errors of that end away: that is its definition.
     #[test]
-    fn wilson_as_others_work_it_out() {
-        let (low, high) = wilson(0, 300).unwrap();
-        close(low, 0.0);
-        close(high, 0.012_643);
-        let (low, high) = wilson(20, 977).unwrap();
-        close(low, 0.013_294);
-        close(high, 0.031_387);
-        let (low, high) = wilson(5, 10).unwrap();
-        close(low, 0.236_593);
-        close(high, 0.763_407);
-        let (low, high) = wilson(10, 10).unwrap();
-        close(low, 0.722_467);
-        close(high, 1.0);
+    fn wilson_by_its_definition() {
+        for (lost, of) in [(1, 3), (5, 10), (20, 977), (3000, 3257), (1, 100_000)] {
+            let share = f64::from(lost) / f64::from(of);
+            let (low, high) = wilson(lost, of).unwrap();
+            assert!(0.0 < low && low < share && share < high && high < 1.0);
+            for end in [low, high] {
+                close(
+                    (share - end).abs() / (end * (1.0 - end) / f64::from(of)).sqrt(),
+                    1.959_964,
+                );
+            }
+        }
+        // Nothing lost of 300, everything of 10: z^2 / (n + z^2) is left of the formula.
+        assert_eq!(wilson(0, 300).unwrap().0, 0.0);
+        close(wilson(0, 300).unwrap().1, 3.841_459 / 303.841_459);
+        close(wilson(10, 10).unwrap().0, 10.0 / 13.841_459);
+        assert_eq!(wilson(10, 10).unwrap().1, 1.0);
         assert_eq!(wilson(0, 0), None);
     }
 
