@@ -88,10 +88,10 @@ impl LookOut {
         // The newest slice whose last packet has had its time.
         let end = now_ms.checked_sub(PATIENCE_MS)? / SLICE_MS;
         let first = end.checked_sub(SLICES)?;
-        let second = self
+        let slices = self
             .slices
             .get(usize::try_from(first).ok()?..usize::try_from(end).ok()?)?;
-        let (sent, answered) = second.iter().fold((0, 0), |(sent, answered), slice| {
+        let (sent, answered) = slices.iter().fold((0, 0), |(sent, answered), slice| {
             (sent + slice.0, answered + slice.1)
         });
         let worst = slices
