@@ -9,7 +9,7 @@
 //! * [`profile`]: one regulation's times, required checks and limits, a TOML file.
 //! * [`envelope`]: compact JWS with Ed25519: seal and open.
 //! * [`chain`] and [`logbook`]: the order of signed entries, at the hub and on disk.
-//! * [`line`]: the line test: its datagrams, both ends as state machines, its figures.
+//! * [`mod@line`]: the line test: its datagrams, both ends as state machines, its figures.
 //! * [`topic`]: MQTT topics, both ways.
 //! * [`text`]: sentences for people, in Vietnamese and English.
 //! * [`board`]: a full run with the re-tests since in their place.

@@ -2,6 +2,7 @@
 //! messages sealed with the real protocol. Everything is waited for by its event, with one deadline.
 #![allow(dead_code, unreachable_pub, reason = "each test binary uses a part")]
 
+pub mod prober;
 pub mod room;
 pub mod tls;
 

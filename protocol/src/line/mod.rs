@@ -13,6 +13,8 @@
 
 pub mod client;
 pub mod estimate;
+#[cfg(test)]
+mod pair;
 pub mod reflector;
 mod token;
 pub mod wire;

@@ -259,12 +259,12 @@ impl Reflector {
             return Some(self.refuse(nonce, Reason::BadToken));
         }
         // The first answer may have been lost: the same question has the same answer.
-        if let Some((_, before)) = self
+        let before = self
             .sessions
-            .iter()
-            .find(|(_, session)| session.is_of(source, nonce))
-        {
-            return before.is_open().then_some(Answer::Grant {
+            .values_mut()
+            .find(|session| session.is_of(source, nonce));
+        if let Some(before) = before {
+            return before.hear(now_ns).then_some(Answer::Grant {
                 nonce,
                 grant: before.grant,
             });

@@ -62,6 +62,14 @@ impl Session {
         self.source == source && self.nonce == nonce
     }
 
+    /// The box is there, though it has sent no packet. False when the session is over.
+    pub(super) fn hear(&mut self, now_ns: u64) -> bool {
+        if self.open {
+            self.heard_ns = now_ns;
+        }
+        self.open
+    }
+
     /// Says whether it should end, and how.
     pub(super) fn over(&self, now_ns: u64) -> Option<How> {
         if !self.open {
