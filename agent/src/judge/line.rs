@@ -146,7 +146,7 @@ fn figures(pattern: &str, measured: &Measured, rate_kbps: u32, bench: Bench<'_>)
             None => Judged::pass(),
         };
     }
-    if figures.sender_slow {
+    if figures.sender_slow || measured.overrun > 0 {
         return Judged::unknown("line.box-slow");
     }
     let up = carried(&figures.up, UP, rate_kbps, bench);

@@ -172,6 +172,7 @@ impl Session {
         Ok(Outcome::Measured(Box::new(Measured {
             figures,
             cut: flight.cut,
+            overrun: self.overrun(),
         })))
     }
 
@@ -290,6 +291,20 @@ impl Session {
                 Err(_) => return,
             }
         }
+    }
+
+    /// What the kernel has dropped of this socket's because it was not read in time.
+    fn overrun(&self) -> u32 {
+        let Ok(own) = self.socket.local_addr() else {
+            return 0;
+        };
+        let table = if own.is_ipv6() {
+            "/proc/net/udp6"
+        } else {
+            "/proc/net/udp"
+        };
+        // A kernel that does not tell has its answers counted as lost, as they would be without this.
+        std::fs::read_to_string(table).map_or(0, |table| dropped(&table, own.port()))
     }
 
     fn now_ns(&self) -> u64 {
@@ -425,6 +440,17 @@ fn connected(any: IpAddr, reflector: SocketAddr) -> io::Result<UdpSocket> {
     Ok(socket)
 }
 
+/// The last column of the kernel's table of UDP sockets, in the row of a local port.
+fn dropped(table: &str, port: u16) -> u32 {
+    let row = table.lines().skip(1).find(|line| {
+        let local = line.split_ascii_whitespace().nth(1);
+        let digits = local.and_then(|address| address.rsplit_once(':'));
+        digits.is_some_and(|(_, digits)| u16::from_str_radix(digits, 16) == Ok(port))
+    });
+    row.and_then(|row| row.split_ascii_whitespace().next_back()?.parse().ok())
+        .unwrap_or(0)
+}
+
 fn nonce() -> Result<u64, Refusal> {
     let mut bytes = [0; 8];
     SystemRandom::new()
@@ -456,4 +482,111 @@ fn since_ns(from: Instant, to: Instant) -> u64 {
 
 fn millis(length: Duration) -> u64 {
     u64::try_from(length.as_millis()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const TABLE: &str = "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode ref pointer drops
+  512: 0100007F:1F90 0100007F:2527 01 00000000:00000000 00:00000000 00000000     0        0 48212 2 0000000000000000 17
+  513: 00000000:14E9 00000000:0000 07 00000000:00000000 00:00000000 00000000     0        0 48213 2 0000000000000000 0
+";
+
+    #[test]
+    fn the_kernels_count_of_dropped_datagrams_is_that_of_the_port() {
+        assert_eq!(dropped(TABLE, 0x1F90), 17);
+        assert_eq!(dropped(TABLE, 0x14E9), 0);
+        assert_eq!(dropped(TABLE, 0x2527), 0);
+    }
+
+    /// A real socket that nobody reads: what does not fit in is in the kernel's count.
+    #[test]
+    fn what_does_not_fit_in_is_counted() {
+        let sink = UdpSocket::bind("127.0.0.1:0").unwrap();
+        let at = sink.local_addr().unwrap();
+        let source = UdpSocket::bind("127.0.0.1:0").unwrap();
+        let table = || std::fs::read_to_string("/proc/net/udp").unwrap();
+        assert_eq!(dropped(&table(), at.port()), 0);
+        for _ in 0..20_000 {
+            source.send_to(&[0; 1_000], at).unwrap();
+        }
+        assert!(dropped(&table(), at.port()) > 0);
+    }
+
+    #[test]
+    fn only_the_reflectors_datagrams_are_heard() {
+        assert!(heard(b"hello", 0).is_none());
+        assert!(heard(&[], 0).is_none());
+        assert!(matches!(heard(b"BPLT\x01", 0), Some(Heard::Control(_))));
+        // A packet of the box's own kind is no answer.
+        let probe = rtp::Probe {
+            session: 1,
+            seq: 2,
+            sent_ns: 3,
+        };
+        assert!(heard(&rtp::emit_probe(probe, 200), 0).is_none());
+        let mut answer = Vec::new();
+        let reply = rtp::Reply {
+            session: 1,
+            seq: 2,
+            reflector_seq: 4,
+            rx_ns: 5,
+            tx_ns: 6,
+        };
+        rtp::emit_reply(&mut answer, reply, 200);
+        let Some(Heard::Back(back)) = heard(&answer, 7) else {
+            panic!("an answer")
+        };
+        assert_eq!((back.seq, back.reflector_seq, back.arrived_ns), (2, 4, 7));
+    }
+
+    #[test]
+    fn a_flood_of_answers_is_not_kept() {
+        let mut flight = Flight::new(CallShape::of(64, OVERHEAD_V4, 24), OVERHEAD_V4);
+        let most = flight.most_back;
+        for seq in 0..1_000_000 {
+            flight.take(Heard::Back(Back {
+                seq,
+                reflector_seq: seq,
+                reflector_rx_ns: u64::MAX,
+                reflector_tx_ns: 0,
+                arrived_ns: 1,
+            }));
+        }
+        assert_eq!(flight.back.len(), most);
+    }
+
+    #[test]
+    fn the_stream_catches_up_by_no_more_than_a_fifth() {
+        let shape = CallShape::of(4096, OVERHEAD_V4, 24);
+        let mut flight = Flight::new(shape, OVERHEAD_V4);
+        let sent = Sent {
+            seq: 0,
+            sent_ns: 1_000_000_000,
+            bytes: shape.packet_bytes,
+        };
+        flight.note(sent);
+        let spacing_ns = f64::from(u32::try_from(flight.earliest_ns - sent.sent_ns).unwrap());
+        let kbps = f64::from(shape.packet_bytes + OVERHEAD_V4) * 8.0 / (spacing_ns / 1e6);
+        assert!((kbps / 4096.0 - 1.2).abs() < 0.01, "{kbps}");
+    }
+
+    proptest! {
+        #[test]
+        fn any_datagram_is_heard_or_not(bytes in prop::collection::vec(any::<u8>(), 0..1600), marked in any::<bool>()) {
+            let mut bytes = bytes;
+            if marked {
+                bytes.splice(0..bytes.len().min(18), [0x90, 33, 0, 1, 0, 0, 0, 0, 0, 0, 0, 1, 0x10, 0, 0, 7, 2, 24]);
+            }
+            let _ = heard(&bytes, 0);
+        }
+
+        #[test]
+        fn any_table_is_read(text in ".{0,400}", port in any::<u16>()) {
+            let _ = dropped(&text, port);
+        }
+    }
 }

@@ -47,6 +47,8 @@ pub(crate) struct Measured {
     pub(crate) figures: Figures,
     /// Why it ended before its time, if it did.
     pub(crate) cut: Option<Cut>,
+    /// Answers that this box had received and had no room for: it was too slow to read them.
+    pub(crate) overrun: u32,
 }
 
 /// Why a reflector did not grant a test.
@@ -156,6 +158,7 @@ mod tests {
             Outcome::Measured(Box::new(Measured {
                 figures,
                 cut: Some(Cut::Lossy),
+                overrun: 3,
             }))
         };
         for outcome in [
@@ -180,7 +183,7 @@ mod tests {
     proptest! {
         #[test]
         fn near_misses_of_a_reply_are_read_or_refused(at in 0usize..2000, byte in any::<u8>()) {
-            let outcome = Outcome::Measured(Box::new(Measured { figures: testing::figures(), cut: None }));
+            let outcome = Outcome::Measured(Box::new(Measured { figures: testing::figures(), cut: None, overrun: 0 }));
             let mut bytes = write_reply::<LineTest>(&Ok(outcome)).unwrap();
             let length = bytes.len();
             bytes[at % length] = byte;

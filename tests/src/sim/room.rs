@@ -12,6 +12,7 @@ use tokio::task::JoinSet;
 use super::cisco::{self, Codec};
 use super::clock::Clock;
 use super::faults::{Fault, Row, Switches};
+use super::line::{self, Line};
 use super::sound::Microphone;
 use super::spec::Spec;
 use super::ups::{self, Ups};
@@ -66,6 +67,7 @@ enum Device {
     Camera(Arc<ViscaCamera>),
     Microphone(Microphone),
     Ups(Ups),
+    Line(Arc<Line>),
 }
 
 impl Room {
@@ -108,9 +110,15 @@ impl Room {
                 Device::Ups(Ups::open(ups, &path).map_err(RoomError::Start)?),
             );
         }
+        if let Some(line) = &spec.line {
+            let line = Line::open(line, &spec.room, clock.clone(), journal.clone()).await;
+            let line = Arc::new(line.map_err(RoomError::Start)?);
+            tasks.spawn(Arc::clone(&line).serve());
+            devices.insert(line::DEVICE.to_owned(), Device::Line(line));
+        }
         let addresses = devices
             .iter()
-            .map(|(name, device)| device.address(name))
+            .flat_map(|(name, device)| device.addresses(name))
             .collect();
         let inside = Arc::new(Inside {
             devices,
@@ -124,7 +132,8 @@ impl Room {
         })
     }
 
-    /// Where each device is, keyed by `codec`, `camera.<id>`, `mic.<id>`, `ups.dev_file`.
+    /// Where each device is, keyed by `codec`, `camera.<id>`, `mic.<id>`, `ups.dev_file`,
+    /// `line.reflector`, `line.mcu`.
     #[must_use]
     pub fn addresses(&self) -> &BTreeMap<String, String> {
         self.inside.addresses()
@@ -207,6 +216,7 @@ impl Inside {
                 Fault::named(fault).and_then(|fault| microphone.switch(fault, on))
             }
             Device::Ups(ups) => Fault::named(fault).and_then(|fault| ups.switch(fault, on)),
+            Device::Line(line) => Fault::named(fault).and_then(|fault| line.switch(fault, on)),
         };
         switched.map_err(|why| RoomError::Fault {
             device: device.to_owned(),
@@ -228,13 +238,15 @@ fn switch<F: Fault>(switches: &Switches<F>, fault: &str, on: bool) -> Result<(),
 }
 
 impl Device {
-    fn address(&self, name: &str) -> (String, String) {
+    fn addresses(&self, name: &str) -> Vec<(String, String)> {
+        let one = |address: String| vec![(name.to_owned(), address)];
         match self {
-            Self::Codec(codec) => (name.to_owned(), codec.address()),
-            Self::Camera(camera) => (name.to_owned(), camera.address()),
-            Self::Microphone(microphone) => (name.to_owned(), microphone.address()),
+            Self::Codec(codec) => one(codec.address()),
+            Self::Camera(camera) => one(camera.address()),
+            Self::Microphone(microphone) => one(microphone.address()),
             // Not an address: what serves the file is the real upsd.
-            Self::Ups(ups) => (format!("{name}.dev_file"), ups.path().display().to_string()),
+            Self::Ups(ups) => vec![(format!("{name}.dev_file"), ups.path().display().to_string())],
+            Self::Line(line) => line.addresses().into(),
         }
     }
 
@@ -244,6 +256,7 @@ impl Device {
             Self::Camera(camera) => camera.switches().rows(),
             Self::Microphone(microphone) => microphone.switches().rows(),
             Self::Ups(ups) => ups.switches().rows(),
+            Self::Line(line) => line.switches().rows(),
         }
     }
 }
@@ -274,7 +287,15 @@ mod tests {
         let keys: Vec<&str> = addresses.keys().map(String::as_str).collect();
         assert_eq!(
             keys,
-            ["camera.main", "codec", "mic.chair", "mic.left", "ups.dev_file"]
+            [
+                "camera.main",
+                "codec",
+                "line.mcu",
+                "line.reflector",
+                "mic.chair",
+                "mic.left",
+                "ups.dev_file"
+            ]
         );
         assert!(addresses["codec"].starts_with("tcp://127.0.0.1:"));
         assert!(addresses["camera.main"].starts_with("visca+udp://127.0.0.1:"));

@@ -31,7 +31,11 @@ fn good() -> Asked {
 fn measured(change: impl FnOnce(&mut Figures)) -> Stream {
     let mut figures = testing::figures();
     change(&mut figures);
-    Stream::Tried(Ok(Outcome::Measured(Box::new(Measured { figures, cut: None }))))
+    Stream::Tried(Ok(Outcome::Measured(Box::new(Measured {
+        figures,
+        cut: None,
+        overrun: 0,
+    }))))
 }
 
 fn finding(id: &str, asked: &Asked) -> Finding {
@@ -229,6 +233,12 @@ fn a_slow_box_is_not_a_slow_line() {
     });
     let mut expected = [(Unknown, "line.box-slow"); 8];
     (expected[0], expected[1], expected[2]) = (OK, OK, OK);
+    assert_eq!(says(&asked), rows(expected));
+    // What the box had no room for was not lost on the line.
+    let mut asked = losing(0, 75);
+    if let Stream::Tried(Ok(Outcome::Measured(measured))) = &mut asked.stream {
+        measured.overrun = 75;
+    }
     assert_eq!(says(&asked), rows(expected));
 }
 
