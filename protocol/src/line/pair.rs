@@ -1,8 +1,8 @@
 //! For tests: a box and a reflector with a line between them that loses, copies, delays and narrows by a seed, and that
 //! keeps count of what it really did. Both ends have clocks of their own.
 
+use core::net::SocketAddr;
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::SocketAddr;
 
 use super::client::{Client, State};
 use super::estimate::{Back, Sent, Trial};

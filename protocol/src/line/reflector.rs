@@ -11,18 +11,19 @@
 //! `now_ns` is any clock that never goes back. Nothing is sent unasked. The caller fills in the time of sending with
 //! [`super::wire::rtp::stamp_reply`] at the last moment, when [`Out::Reply`] says so.
 
+use core::net::{IpAddr, SocketAddr};
 use std::collections::{BTreeMap, VecDeque};
-use std::net::{IpAddr, SocketAddr};
 
 use super::token::Mint;
-use super::wire::control::{self, Answer, Grant, Reason, Refusal, Request, Summary, Token, Wish};
+use super::wire::control::{self, Answer, Grant, Reason, Refusal, Request, Token, Wish};
 use super::wire::rtp::{self, Reply};
 use super::wire::{Family, MAX_DATAGRAM, WireError, family};
-use crate::name::RoomAddress;
 
 mod session;
+mod told;
 
 use session::Session;
+pub use told::{How, News, Stats};
 
 /// A session that sends nothing for this long is over, ns.
 pub const IDLE_NS: u64 = 2_000_000_000;
@@ -76,72 +77,6 @@ pub enum Out {
     Control,
     /// `out`, once [`super::wire::rtp::stamp_reply`] has filled in the time.
     Reply,
-}
-
-/// How a session ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum How {
-    /// The box closed it.
-    Closed,
-    /// Nothing came for [`IDLE_NS`].
-    Idle,
-    /// Granted duration and [`GRACE_NS`] were over.
-    Overdue,
-}
-
-/// Something for the log.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum News {
-    /// A test begins.
-    Opened {
-        /// Whose.
-        room: RoomAddress,
-        /// From where.
-        source: SocketAddr,
-        /// What is granted.
-        grant: Grant,
-    },
-    /// A test is refused to an address that has shown its token.
-    Refused {
-        /// Whose.
-        room: RoomAddress,
-        /// From where.
-        source: SocketAddr,
-        /// Why.
-        reason: Reason,
-    },
-    /// A test is over.
-    Ended {
-        /// Whose.
-        room: RoomAddress,
-        /// From where.
-        source: SocketAddr,
-        /// How.
-        how: How,
-        /// Packets that the box says it has sent, when it has closed.
-        sent: Option<u32>,
-        /// What was counted.
-        summary: Summary,
-    },
-}
-
-/// Counts since the start, for the log.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Stats {
-    /// HELLOs answered.
-    pub hellos: u64,
-    /// Tests granted.
-    pub granted: u64,
-    /// Requests refused.
-    pub refused: u64,
-    /// Packets of tests that arrived.
-    pub packets: u64,
-    /// Packets answered.
-    pub replies: u64,
-    /// Packets faster or longer than granted.
-    pub over_grant: u64,
-    /// Datagrams that were not answered since they were nothing of ours.
-    pub ignored: u64,
 }
 
 /// The reflector.

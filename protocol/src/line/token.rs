@@ -1,7 +1,7 @@
 //! The reflector's secret: cookies that prove an address without keeping anything (RFC 9000, section 8.1, has the idea),
 //! and session ids that cannot be foretold.
 
-use std::net::SocketAddr;
+use core::net::SocketAddr;
 
 use ring::hmac;
 
@@ -63,8 +63,8 @@ impl Mint {
         context.update(b"token..");
         context.update(&slot.to_be_bytes());
         let ip = match source.ip() {
-            std::net::IpAddr::V4(v4) => v4.to_ipv6_mapped(),
-            std::net::IpAddr::V6(v6) => v6,
+            core::net::IpAddr::V4(v4) => v4.to_ipv6_mapped(),
+            core::net::IpAddr::V6(v6) => v6,
         };
         context.update(&ip.octets());
         context.update(&source.port().to_be_bytes());

@@ -209,6 +209,50 @@ fn answers_that_cannot_be_true_are_left_out() {
     );
 }
 
+#[test]
+fn a_summary_cannot_count_more_than_was_sent() {
+    let pair = over(1, Line::default(), 10);
+    let said = Summary {
+        received: 5000,
+        duplicates: 3,
+        replied: 10,
+        highest: 9,
+        bytes: 5000,
+        ..Summary::default()
+    };
+    let more = figures(&pair.trial(Some(&said)));
+    assert_eq!((more.received, more.up.loss.unwrap().lost), (Some(10), 0));
+    let said = Summary {
+        received: 4,
+        duplicates: 9,
+        replied: 9,
+        ..Summary::default()
+    };
+    let less = figures(&pair.trial(Some(&said)));
+    assert_eq!(
+        (less.received, less.replied, less.up.duplicates),
+        (Some(0), Some(4), Some(4))
+    );
+}
+
+/// A copy that the line makes later says nothing about how evenly it delivers.
+#[test]
+fn a_copy_is_no_jitter() {
+    let mut pair = over(1, Line::default(), 10);
+    let first = pair.back[4];
+    pair.back.push(Back {
+        reflector_seq: 10,
+        reflector_rx_ns: first.reflector_rx_ns + 80 * MS,
+        reflector_tx_ns: first.reflector_tx_ns + 80 * MS,
+        arrived_ns: first.arrived_ns + 80 * MS,
+        ..first
+    });
+    let figures = figures(&pair.trial(None));
+    let jitter = figures.up.jitter.unwrap();
+    assert_eq!((jitter.mean_ms, jitter.pdv_p99_ms), (0.0, 0.0));
+    assert_eq!(figures.back, 11);
+}
+
 /// Of 200 lines about 190 must lie in an interval that says 95 of 100. The seeds are always the same.
 #[test]
 fn the_interval_holds_the_lines_loss() {

@@ -1,6 +1,6 @@
 //! One test at the reflector: who, what was granted, what has been counted. Its size does not depend on what is sent.
 
-use std::net::SocketAddr;
+use core::net::SocketAddr;
 
 use super::super::wire::control::{Grant, Summary, Wish};
 use super::super::{OVERHEAD_V4, OVERHEAD_V6};

@@ -4,9 +4,10 @@ use std::collections::HashMap;
 
 use proptest::prelude::*;
 
-use super::super::wire::control::REQUEST_BYTES;
+use super::super::wire::control::{REQUEST_BYTES, Summary};
 use super::super::wire::rtp::Probe;
 use super::*;
+use crate::name::RoomAddress;
 
 const MS: u64 = 1_000_000;
 const START: u64 = 1_000_000 * MS;
