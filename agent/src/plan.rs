@@ -8,7 +8,7 @@ use bridgepoint_hw::dialect::codec::CodecDriver;
 use bridgepoint_protocol::check::{self, CATALOGUE, Group, Probe, Take};
 use bridgepoint_protocol::claims::Scope;
 
-use crate::config::Settings;
+use crate::config::{Line, Settings};
 
 /// A run's plan.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -219,8 +219,20 @@ fn thing(settings: &Settings, probe: Probe, device: Option<&str>) -> String {
                 },
             ),
         Probe::Codec => "codec".into(),
+        Probe::Line => settings.line.as_ref().map_or_else(|| named("line"), line),
         other => format!("{other:?} {}", device.unwrap_or_default()),
     }
+}
+
+/// Where the line's stations are, in their order.
+fn line(line: &Line) -> String {
+    let stations = [
+        line.gateway.as_ref().map(ToString::to_string),
+        line.mcu.as_ref().map(ToString::to_string),
+        line.reflector.as_ref().map(ToString::to_string),
+    ];
+    let stations: Vec<String> = stations.into_iter().flatten().collect();
+    format!("line {}", stations.join(", ")).trim_end().to_owned()
 }
 
 /// How many checks of each kind a plan feeds: for the progress line.

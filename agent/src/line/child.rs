@@ -242,7 +242,7 @@ impl Session {
         loop {
             let early = flight.earliest_ns.saturating_sub(self.now_ns());
             match self.heard.recv_timeout(Duration::from_nanos(early)) {
-                Ok(heard) => flight.take(heard),
+                Ok(heard) => flight.take(&heard),
                 Err(_) => return,
             }
         }
@@ -287,7 +287,7 @@ impl Session {
         while flight.back.len() < flight.sent.len() {
             let left = end.saturating_duration_since((self.clock)()).min(QUIET);
             match self.heard.recv_timeout(left) {
-                Ok(heard) => flight.take(heard),
+                Ok(heard) => flight.take(&heard),
                 Err(_) => return,
             }
         }
@@ -362,7 +362,7 @@ impl Flight {
         self.look_out.sent(self.ms(sent.sent_ns));
     }
 
-    fn take(&mut self, heard: Heard) {
+    fn take(&mut self, heard: &Heard) {
         let Heard::Back(back) = heard else { return };
         if self.back.len() >= self.most_back {
             return;
@@ -371,7 +371,7 @@ impl Flight {
         if let Some(sent_ns) = answered.map(|sent| sent.sent_ns) {
             self.look_out.answered(self.ms(sent_ns), self.ms(back.arrived_ns));
         }
-        self.back.push(back);
+        self.back.push(*back);
     }
 
     /// Milliseconds since the first packet.
@@ -548,7 +548,7 @@ mod tests {
         let mut flight = Flight::new(CallShape::of(64, OVERHEAD_V4, 24), OVERHEAD_V4);
         let most = flight.most_back;
         for seq in 0..1_000_000 {
-            flight.take(Heard::Back(Back {
+            flight.take(&Heard::Back(Back {
                 seq,
                 reflector_seq: seq,
                 reflector_rx_ns: u64::MAX,
