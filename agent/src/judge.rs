@@ -6,6 +6,7 @@ mod camera;
 mod codec;
 mod device;
 mod host;
+mod line;
 mod microphone;
 mod power;
 #[cfg(test)]
@@ -39,6 +40,8 @@ pub(crate) enum Observation {
     Microphone(Answer<SoundReading>),
     /// The UPS's answer.
     Ups(Box<Answer<UpsReading>>),
+    /// The line.
+    Line(Box<crate::line::Asked>),
     /// How long a device took to answer, milliseconds.
     Device(Answer<f64>),
     /// The box.
@@ -90,6 +93,7 @@ pub(crate) fn judge(id: &str, observation: &Observation, bench: Bench<'_>, at_ms
         }
         Observation::Microphone(answer) => microphone::judge(row.pattern, id, &places, answer, bench),
         Observation::Ups(answer) => power::judge(row.pattern, answer, bench),
+        Observation::Line(asked) => line::judge(row.pattern, asked, bench, at_ms),
         Observation::Device(answer) => device::judge(&places, answer),
         Observation::Host(reading) => host::judge(row.pattern, reading, bench.profile()),
         Observation::Logbook(walked) => host::logbook(walked),

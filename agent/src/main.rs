@@ -17,6 +17,7 @@ mod front;
 mod judge;
 mod key;
 mod life;
+mod line;
 mod logbook;
 mod page;
 mod pin;
@@ -48,7 +49,7 @@ fn main() -> ExitCode {
     };
     if matches!(cli.command, cli::Command::Media) {
         // Before anything else is started: this process does one thing and ends.
-        return bridgepoint_hw::media::child::serve();
+        return bridgepoint_hw::media::child::serve(|asked| line::child::serve(asked, clock::instant));
     }
     let filter = EnvFilter::try_from_env("BRIDGEPOINT_LOG").unwrap_or_else(|_| EnvFilter::new("warn"));
     tracing_subscriber::fmt()

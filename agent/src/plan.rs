@@ -10,7 +10,7 @@ use bridgepoint_hw::dialect::codec::CodecDriver;
 use bridgepoint_protocol::check::{self, CATALOGUE, Group, Probe, Take};
 use bridgepoint_protocol::claims::Scope;
 
-use crate::config::Settings;
+use crate::config::{Line, Settings};
 
 /// A run's plan.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,7 +36,7 @@ pub(crate) struct Act {
     pub(crate) takes: Vec<Take>,
     /// The physical thing that it talks to: two acts on one thing come after each other.
     pub(crate) thing: String,
-    /// It moves or sounds: not in a call (R28), so it waits to know whether there is one.
+    /// It moves, sounds or loads the line: not in a call (R28), so it waits to know whether there is one.
     pub(crate) active: bool,
 }
 
@@ -77,7 +77,7 @@ impl Plan {
             self.probes.len() - 1
         });
         if let Some(act) = self.probes.get_mut(at) {
-            act.active |= row.pattern == "camera.N.preset.K" || row.probe == Probe::Loop;
+            act.active |= moves(row);
             act.checks.push(id);
         }
     }
@@ -173,8 +173,9 @@ fn why_not(settings: &Settings, row: &check::Check, id: &str) -> Option<&'static
             Some(ups) => matches!(ups.address, UpsAddress::Nut { .. } | UpsAddress::None),
         },
         Group::Speaker if !settings.speaker => return Some("not-configured"),
-        Group::Line if !settings.line => return Some("not-configured"),
-        Group::Speaker | Group::Line => false,
+        Group::Line if settings.line.is_none() => return Some("not-configured"),
+        Group::Speaker => false,
+        Group::Line => !matches!(row.pattern, "line.mtu" | "line.marking"),
         Group::Device => {
             let device = settings
                 .devices
@@ -186,6 +187,17 @@ fn why_not(settings: &Settings, row: &check::Check, id: &str) -> Option<&'static
         Group::Call | Group::Room => return Some("not-configured"),
     };
     (!built).then_some("not-supported")
+}
+
+/// Whether a check is fed by something that moves, sounds or loads the line.
+fn moves(row: &check::Check) -> bool {
+    match row.probe {
+        Probe::Camera => row.pattern == "camera.N.preset.K",
+        Probe::Loop => true,
+        // Knocking at the router and at the MCU sends no byte to anybody.
+        Probe::Line => !matches!(row.pattern, "line.gateway" | "line.mcu"),
+        _ => false,
+    }
 }
 
 /// What an act physically talks to.
@@ -225,6 +237,7 @@ fn thing(settings: &Settings, probe: Probe, device: Option<&str>) -> String {
             Some(CodecAddress::Serial { port, .. }) => serial_line(port),
             _ => "codec".into(),
         },
+        Probe::Line => settings.line.as_ref().map_or_else(|| named("line"), line),
         other => format!("{other:?} {}", device.unwrap_or_default()),
     }
 }
@@ -232,6 +245,17 @@ fn thing(settings: &Settings, probe: Probe, device: Option<&str>) -> String {
 /// Whatever stands on one serial line talks on it one after the other.
 fn serial_line(port: &SerialPort) -> String {
     format!("serial {}", port.device())
+}
+
+/// Where the line's stations are, in their order.
+fn line(line: &Line) -> String {
+    let stations = [
+        line.gateway.as_ref().map(ToString::to_string),
+        line.mcu.as_ref().map(ToString::to_string),
+        line.reflector.as_ref().map(ToString::to_string),
+    ];
+    let stations: Vec<String> = stations.into_iter().flatten().collect();
+    format!("line {}", stations.join(", ")).trim_end().to_owned()
 }
 
 /// How many checks of each kind a plan feeds: for the progress line.

@@ -21,6 +21,7 @@ use crate::carry::carry;
 use crate::clock;
 use crate::config::Settings;
 use crate::key::{self, KeyError};
+use crate::line::PlannedLine;
 use crate::logbook::{Logbook, LogbookError, Stamp};
 use crate::pin::{Pin, PinError};
 use crate::run::{LogbookKeys, Progress, Run, Tools};
@@ -346,6 +347,8 @@ impl Station {
                 agent: vec![self.key.verifying()],
                 hub: self.pin().all_verifying(),
             },
+            // Until the box keeps the province's plan, its own configuration tells everything.
+            planned_line: PlannedLine::default(),
         }
     }
 

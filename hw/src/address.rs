@@ -17,7 +17,7 @@ use std::fmt;
 pub use camera::{CameraAddress, SerialCamera};
 pub use codec::CodecAddress;
 pub use device::DeviceAddress;
-pub use parts::{Endpoint, SerialPort};
+pub use parts::{Endpoint, Host, SerialPort};
 pub use picture::PictureSource;
 pub use sound::{CodecInput, CodecInputKind, SoundSource, SpeakerSink};
 pub use ups::{UpsAddress, UpsName};

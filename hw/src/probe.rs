@@ -3,6 +3,8 @@
 //! Each opens the link that the address names, has the dialect's conversation driven over it and gives
 //! the reading. All end at the edge's deadline, whatever the device does.
 
+mod gateway;
+
 use std::fmt;
 use std::time::Duration;
 
@@ -13,6 +15,8 @@ use crate::dialect::codec::{CodecDriver, cisco};
 use crate::dialect::ups::nut;
 use crate::link::{self, Edge, converse};
 use crate::reading::{Answer, CameraReading, CodecReading, ProbeError, UpsReading};
+
+pub use gateway::gateway;
 
 /// A secret that does not show itself: printing it gives `***` (R38).
 #[derive(Clone, PartialEq, Eq)]

@@ -200,7 +200,7 @@ struct Validity {
 }
 
 /// Limits that are not about a check's own value: `<pattern>.<figure>`.
-const EXTRA_LIMITS: [&str; 1] = ["camera.N.preset.K.seconds"];
+const EXTRA_LIMITS: [&str; 2] = ["camera.N.preset.K.seconds", "line.rate"];
 
 impl Profile {
     /// The built-in profile of that name.

@@ -4,6 +4,7 @@
 //! * [`sim`]: a simulated room (`bridgepoint-sim`) and its control port.
 //! * [`nut`]: the real `upsd` with the `dummy-ups` driver.
 //! * [`hub`] and [`agent`]: the programs under test, driven as a user drives them.
+//! * [`reflector`]: the line test's other end alone.
 //! * [`room`]: a room and a province made of these, as most tests need them.
 //! * [`plan`]: plans of meetings, signed.
 //! * [`mqtt`] and [`http`]: other programs' view of the broker and of the pages.
@@ -17,6 +18,7 @@ pub mod mqtt;
 pub mod nut;
 pub mod plan;
 pub mod process;
+pub mod reflector;
 pub mod room;
 pub mod sim;
 

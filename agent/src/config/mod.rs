@@ -6,7 +6,7 @@ mod settings;
 mod written;
 
 pub(crate) use broker::{Broker, Transport};
-pub(crate) use settings::{Camera, Codec, Hub, Microphone, Settings, TlsFiles};
+pub(crate) use settings::{Camera, Codec, Hub, Line, Microphone, Settings, TlsFiles};
 pub(crate) use written::Registration;
 
 use std::path::Path;

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use bridgepoint_hw::address::{
-    CameraAddress, CodecAddress, DeviceAddress, PictureSource, SoundSource, UpsAddress,
+    CameraAddress, CodecAddress, DeviceAddress, Endpoint, Host, PictureSource, SoundSource, UpsAddress,
 };
 use bridgepoint_hw::dialect::camera::PresetNumber;
 use bridgepoint_hw::dialect::codec::CodecDriver;
@@ -47,8 +47,8 @@ pub(crate) struct Settings {
     pub(crate) speaker: bool,
     /// The UPS.
     pub(crate) ups: Option<Ups>,
-    /// Whether a line is configured.
-    pub(crate) line: bool,
+    /// The line.
+    pub(crate) line: Option<Line>,
     /// Everything else that must answer: id and address.
     pub(crate) devices: Vec<(String, DeviceAddress)>,
     /// The province.
@@ -92,6 +92,30 @@ pub(crate) struct Microphone {
 pub(crate) struct Ups {
     pub(crate) address: UpsAddress,
     pub(crate) feeds: Vec<String>,
+}
+
+/// The line from the room to the province.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Line {
+    /// The room's router.
+    pub(crate) gateway: Option<Host>,
+    /// The signalling port of the MCU that calls the room.
+    pub(crate) mcu: Option<Endpoint>,
+    /// What answers the line test; absent = the plan tells it.
+    pub(crate) reflector: Option<Endpoint>,
+    /// What a meeting needs, kbit/s each way; absent = the plan tells it, else the product's default.
+    pub(crate) rate_kbps: Option<u32>,
+}
+
+impl Line {
+    /// H.225 call signalling (H.323): what an MCU listens on unless something else is configured.
+    pub(crate) const MCU_PORT: u16 = 1720;
+
+    /// Where a reflector listens unless something else is configured.
+    pub(crate) const REFLECTOR_PORT: u16 = 9511;
+
+    /// The call rates that can be measured, kbit/s: from sound alone to twice what any room's codec sends.
+    pub(crate) const RATES_KBPS: std::ops::RangeInclusive<u32> = 64..=20_000;
 }
 
 /// The province's hub.
@@ -176,7 +200,7 @@ pub(crate) fn check(file: &str, text: &str, written: File) -> Result<Settings, W
         microphones,
         speaker: written.speaker.is_some(),
         ups: written.ups.map(|u| ups(&fault, u)).transpose()?,
-        line: written.line.is_some(),
+        line: written.line.map(|l| line(&fault, l)).transpose()?,
         devices,
         hub: written.hub.map(|h| hub(&fault, h)).transpose()?,
         page: page(&fault, &written.page)?,
@@ -314,6 +338,38 @@ fn ups(fault: &Fault<'_>, written: written::Ups) -> Result<Ups, WrittenError> {
     Ok(Ups {
         address: written.address,
         feeds: written.feeds,
+    })
+}
+
+fn line(fault: &Fault<'_>, written: written::Line) -> Result<Line, WrittenError> {
+    let wrong = |key: &str, given: &str, why: &str, forms: &str| {
+        fault.at(given, format!("{key}: {why}; write it as {forms}"))
+    };
+    let endpoint = |key: &str, given: Option<String>, port: u16| {
+        let forms = format!("HOST or HOST:PORT, without a port it is {port}");
+        given
+            .map(|given| Endpoint::parse(&given, port).map_err(|why| wrong(key, &given, &why, &forms)))
+            .transpose()
+    };
+    let gateway = written
+        .gateway
+        .map(|given| {
+            let parsed = given.parse::<Host>();
+            parsed.map_err(|why| wrong("gateway", &given, &why, "the router's address, without a port"))
+        })
+        .transpose()?;
+    let (low, high) = Line::RATES_KBPS.into_inner();
+    if let Some(rate) = written.rate_kbps
+        && !Line::RATES_KBPS.contains(&rate)
+    {
+        let what = format!("rate_kbps = {rate}: a call needs {low} to {high} kbit/s each way");
+        return Err(fault.at("rate_kbps", what));
+    }
+    Ok(Line {
+        gateway,
+        mcu: endpoint("mcu", written.mcu, Line::MCU_PORT)?,
+        reflector: endpoint("reflector", written.reflector, Line::REFLECTOR_PORT)?,
+        rate_kbps: written.rate_kbps,
     })
 }
 

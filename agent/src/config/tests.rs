@@ -17,7 +17,11 @@ fn the_shipped_sample_is_valid_and_uses_every_table() {
     let settings = parse("room.toml", SAMPLE).unwrap();
     assert_eq!(settings.address.to_string(), "quang-ninh/bai-chay");
     assert!(settings.codec.is_some() && settings.ups.is_some() && settings.hub.is_some());
-    assert!(settings.line && settings.speaker);
+    assert!(settings.speaker);
+    let line = settings.line.unwrap();
+    assert_eq!(line.gateway.unwrap().name(), "10.0.0.1");
+    assert_eq!(line.mcu.unwrap().to_string(), "10.1.0.9:1720");
+    assert_eq!((line.reflector, line.rate_kbps), (None, Some(4096)));
     assert_eq!(
         (
             settings.cameras.len(),
@@ -120,4 +124,31 @@ fn a_profile_of_ones_own_is_read_beside_the_configuration() {
     let path = root.path().join("room.toml");
     std::fs::write(&path, room("profile = \"own.toml\"\n")).unwrap();
     assert_eq!(load(&path).unwrap().profile.id.id, "own");
+}
+
+#[test]
+fn the_line_is_read_with_its_usual_ports_and_everything_in_it_may_be_absent() {
+    let line = |rest: &str| parse("room.toml", &room(&format!("[line]\n{rest}"))).map(|s| s.line.unwrap());
+    let bare = line("").unwrap();
+    assert!(
+        bare.gateway.is_none() && bare.mcu.is_none() && bare.reflector.is_none() && bare.rate_kbps.is_none()
+    );
+    let full =
+        line("gateway = \"fe80::1\"\nmcu = \"[2001:db8::9]:5061\"\nreflector = \"do.tinh.vn\"\n").unwrap();
+    assert_eq!(full.gateway.unwrap().name(), "fe80::1");
+    assert_eq!(full.mcu.unwrap().to_string(), "[2001:db8::9]:5061");
+    assert_eq!(full.reflector.unwrap().to_string(), "do.tinh.vn:9511");
+    for (rest, told) in [
+        (
+            "gateway = \"10.0.0.1:80\"\n",
+            "room.toml:6: [line]: gateway: \"10.0.0.1:80\" is no host",
+        ),
+        ("mcu = \"10.1.0.9:x\"\n", "the port is \"x\""),
+        ("reflector = \"\"\n", "room.toml:6: [line]: reflector: "),
+        ("rate_kbps = 12\n", "64 to 20000 kbit/s"),
+        ("rate = 4096\n", "did you mean \"rate_kbps\"?"),
+    ] {
+        let error = line(rest).unwrap_err().to_string();
+        assert!(error.contains(told), "{rest}: {error}");
+    }
 }

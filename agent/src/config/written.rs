@@ -204,14 +204,10 @@ pub(crate) struct Ups {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Line {
-    #[serde(rename = "gateway")]
-    pub(crate) _gateway: Option<String>,
-    #[serde(rename = "mcu")]
-    pub(crate) _mcu: Option<String>,
-    #[serde(rename = "reflector")]
-    pub(crate) _reflector: Option<String>,
-    #[serde(rename = "rate_kbps")]
-    pub(crate) _rate_kbps: Option<u32>,
+    pub(crate) gateway: Option<String>,
+    pub(crate) mcu: Option<String>,
+    pub(crate) reflector: Option<String>,
+    pub(crate) rate_kbps: Option<u32>,
 }
 
 #[derive(Debug, Deserialize)]

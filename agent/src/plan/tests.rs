@@ -166,3 +166,23 @@ fn strange_ids_are_told_with_their_neighbour() {
     assert!(strange.contains_key("camera.main") && strange.contains_key("mic"));
     assert!(!strange.contains_key("codec"));
 }
+
+#[test]
+fn the_line_is_one_act_that_waits_for_the_codec_only_where_something_is_sent() {
+    let line = "[line]\ngateway = \"10.0.0.1\"\nmcu = \"10.1.0.9\"\nreflector = \"10.1.0.2:9511\"\n";
+    let room = settings(&format!("{CODEC}{line}"));
+    let scope = |id: &str| Some(Scope(vec![id.to_owned()]));
+    let whole = plan(&room, scope("line").as_ref());
+    assert_eq!(probes(&whole), [(Probe::Line, None, 8), (Probe::Codec, None, 0)]);
+    let act = &whole.probes[0];
+    assert!(act.active && act.takes == [Take::WireAlone]);
+    assert_eq!(act.thing, "line 10.0.0.1, 10.1.0.9:1720, 10.1.0.2:9511");
+    for id in ["line.mtu", "line.marking"] {
+        assert!(whole.skipped.contains(&(id.into(), "not-supported")), "{id}");
+    }
+    let knock = plan(&room, scope("line.gateway").as_ref());
+    assert_eq!(probes(&knock), [(Probe::Line, None, 1)]);
+    assert!(!knock.probes[0].active);
+    let without = plan(&settings(CODEC), scope("line").as_ref());
+    assert!(without.probes.is_empty() && without.skipped.iter().all(|(_, why)| *why == "not-configured"));
+}

@@ -19,6 +19,7 @@ use super::share::Shares;
 use super::{Progress, end_of};
 use crate::config::{Camera, Codec, Microphone, Settings};
 use crate::judge::{NotMoved, Observation, in_call};
+use crate::line::{self, PlannedLine};
 use crate::logbook;
 use crate::plan::Act;
 
@@ -43,6 +44,8 @@ pub(crate) struct Tools {
     pub(crate) logbook: PathBuf,
     /// Keys by which it is verified: the box's, the hub's.
     pub(crate) keys: LogbookKeys,
+    /// What the province's plan says about the line.
+    pub(crate) planned_line: PlannedLine,
 }
 
 /// Keys by which the logbook is verified.
@@ -202,7 +205,22 @@ impl One {
                     Err(why) => Observation::Missed(why),
                 }
             }
-            Probe::Picture | Probe::Loop | Probe::Line | Probe::Baseline | Probe::Call | Probe::Person => {
+            Probe::Line => match &self.settings.line {
+                Some(configured) => {
+                    let asked = line::ask(
+                        configured,
+                        &self.tools.planned_line,
+                        &self.settings.address,
+                        &self.settings.profile,
+                        (&self.tools.media, &self.tools.roots.proc),
+                        (self.act.active, may_move),
+                        &edge,
+                    );
+                    Observation::Line(Box::new(asked.await))
+                }
+                None => Observation::Missed(ProbeError::NotPresent),
+            },
+            Probe::Picture | Probe::Loop | Probe::Baseline | Probe::Call | Probe::Person => {
                 Observation::Missed(ProbeError::NotSupported)
             }
         }

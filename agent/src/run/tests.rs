@@ -12,6 +12,7 @@ use tokio::net::TcpListener;
 use super::*;
 use crate::clock;
 use crate::config;
+use crate::line::PlannedLine;
 
 fn act(device: &str, takes: &[Take], thing: &str) -> Act {
     Act {
@@ -110,6 +111,7 @@ impl Bed {
                 },
                 logbook: state.join("logbook"),
                 keys: LogbookKeys::default(),
+                planned_line: PlannedLine::default(),
             },
             cancel,
             progress,

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::net::{IpAddr, Ipv6Addr};
+use std::str::FromStr;
 
 /// Speeds that serial devices of this trade use, bit/s.
 const BAUDS: &[u32] = &[1200, 2400, 4800, 9600, 19200, 38400, 57600, 115_200];
@@ -26,6 +27,44 @@ impl Endpoint {
     #[must_use]
     pub fn port(&self) -> u16 {
         self.port
+    }
+
+    /// Reads `host[:port]`, an IPv6 address in brackets; without a port it is `default_port`.
+    ///
+    /// # Errors
+    /// A sentence that says what is wrong with it.
+    pub fn parse(given: &str, default_port: u16) -> Result<Self, String> {
+        endpoint(given, Some(default_port))
+    }
+}
+
+/// A host without a port: a name or an address.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Host(String);
+
+impl Host {
+    /// A name or an address without brackets, as name resolution wants it.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for Host {
+    type Err = String;
+
+    fn from_str(given: &str) -> Result<Self, String> {
+        // An IPv6 address needs no brackets where no port can follow.
+        match given.parse::<Ipv6Addr>() {
+            Ok(ip) => Ok(Self(ip.to_string())),
+            Err(_) => host(given).map(Self),
+        }
+    }
+}
+
+impl fmt::Display for Host {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        HostText(&self.0).fmt(f)
     }
 }
 
@@ -182,7 +221,7 @@ pub(super) fn user(given: &str) -> Result<String, String> {
 /// A decimal number within bounds.
 pub(super) fn number<N>(given: &str, low: N, high: N, what: &str) -> Result<N, String>
 where
-    N: Copy + std::str::FromStr + PartialOrd + fmt::Display,
+    N: Copy + FromStr + PartialOrd + fmt::Display,
 {
     let plain = !given.is_empty() && given.bytes().all(|byte| byte.is_ascii_digit());
     match given.parse::<N>() {

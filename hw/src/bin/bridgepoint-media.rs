@@ -7,6 +7,9 @@
 
 use std::process::ExitCode;
 
+use bridgepoint_hw::media::SoundRequest;
+use bridgepoint_hw::media::child::{Answered, serve};
+
 fn main() -> ExitCode {
-    bridgepoint_hw::media::child::serve()
+    serve(|asked| Answered::of::<SoundRequest>(&Err(asked.unknown())))
 }

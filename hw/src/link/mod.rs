@@ -6,6 +6,8 @@
 //! stopped reading. Nothing is retried here: a dialect that wants to ask again does so itself.
 
 mod drive;
+mod echo;
+mod knock;
 mod open;
 mod serial;
 
@@ -18,6 +20,9 @@ use tokio::net::UdpSocket;
 use tokio::sync::watch;
 
 pub use drive::converse;
+pub(crate) use echo::echoes;
+pub use knock::knock;
+pub(crate) use open::address_of;
 pub use open::{connect_time, tcp, udp};
 pub use serial::serial;
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::net::{TcpStream, UdpSocket, lookup_host};
 
 use super::{Datagram, Edge, Link};
-use crate::address::Endpoint;
+use crate::address::{Endpoint, Host};
 use crate::reading::{Answer, ProbeError};
 
 /// The port of VISCA over IP. Some cameras send their replies to it whatever port asked.
@@ -88,7 +88,7 @@ async fn connect(endpoint: &Endpoint) -> io::Result<TcpStream> {
     Err(refused)
 }
 
-async fn resolve(endpoint: &Endpoint) -> io::Result<Vec<SocketAddr>> {
+pub(super) async fn resolve(endpoint: &Endpoint) -> io::Result<Vec<SocketAddr>> {
     if let Ok(ip) = endpoint.host().parse::<IpAddr>() {
         return Ok(vec![SocketAddr::new(ip, endpoint.port())]);
     }
@@ -98,12 +98,27 @@ async fn resolve(endpoint: &Endpoint) -> io::Result<Vec<SocketAddr>> {
         .collect())
 }
 
+/// The first address of a host.
+///
+/// # Errors
+/// As for [`tcp`].
+pub(crate) async fn address_of(host: &Host, edge: &Edge) -> Answer<IpAddr> {
+    within(edge, async {
+        if let Ok(ip) = host.name().parse() {
+            return Ok(ip);
+        }
+        let found = lookup_host((host.name(), 0)).await?.next();
+        found.map(|at| at.ip()).ok_or_else(unknown_name)
+    })
+    .await
+}
+
 fn unknown_name() -> io::Error {
     io::Error::new(io::ErrorKind::NotFound, "the name has no address")
 }
 
 /// Runs one step of opening until the deadline, or until somebody says stop.
-async fn within<T>(edge: &Edge, step: impl Future<Output = io::Result<T>>) -> Answer<T> {
+pub(super) async fn within<T>(edge: &Edge, step: impl Future<Output = io::Result<T>>) -> Answer<T> {
     let started = (edge.clock)();
     let waited = || {
         let waited = (edge.clock)().saturating_duration_since(started);

@@ -1,15 +1,20 @@
 //! What crosses the border between the agent and its media child: one request in, one line of numbers out.
 //!
-//! The request is one JSON object on the child's standard input, ended by end of file. The child answers
-//! with one JSON object on one line of standard output: `{"sound":{…}}` or
-//! `{"error":{"kind":"not-present","detail":"…"}}`. Only numbers and, for a failure, a short text about the
+//! The request is one JSON object on the child's standard input, ended by end of file: the kind of work as its key,
+//! `{"parent":7,"sound":{…}}`. The child answers with one JSON object on one line of standard output: `{"sound":{…}}`
+//! or `{"error":{"kind":"not-present","detail":"…"}}`. Only numbers and, for a failure, a short text about the
 //! device cross; no sample can be written in these types (R27).
 //!
-//! Both directions are capped and both ends parse with the functions here, which are pure.
+//! Each kind of work is a type with [`Work`]; [`SoundRequest`] is the one that this crate does itself. Both
+//! directions are capped and both ends parse with the functions here, which are pure.
 
+use std::fmt;
 use std::path::PathBuf;
 
-use serde::{Deserialize, Serialize};
+use serde::de::DeserializeOwned;
+use serde::ser::SerializeMap;
+use serde::{Deserialize, Serialize, Serializer};
+use serde_json::{Map, Value};
 
 use crate::reading::{ProbeError, SoundReading};
 
@@ -52,26 +57,52 @@ pub enum SoundInput {
     Alsa(String),
 }
 
-/// What the child reads: the work, and who asked for it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Request {
-    /// The asking process, so that a child can see that it died before the child could watch for that.
-    /// Absent when asked by hand.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub parent: Option<i32>,
-    /// The sound to measure.
-    pub sound: SoundRequest,
+/// One kind of work for a media child: what is asked for, and the figures that come of it.
+pub trait Work: Serialize + DeserializeOwned + fmt::Debug {
+    /// Its key in request and reply.
+    const KEY: &'static str;
+
+    /// What comes of it: numbers.
+    type Figures: Serialize + DeserializeOwned + fmt::Debug;
+
+    /// Says what is out of range in a request, if anything is.
+    ///
+    /// # Errors
+    /// A sentence about the first field that is.
+    fn check(&self) -> Result<(), &'static str>;
+
+    /// Whether the figures can be true. A child that says impossible ones is as broken as one that says nothing
+    /// readable.
+    fn plausible(figures: &Self::Figures) -> bool;
 }
 
-/// What the child writes.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
-pub enum Reply {
-    /// The figures.
-    Sound(SoundReading),
-    /// Why there are none.
-    Error(Refusal),
+impl Work for SoundRequest {
+    const KEY: &'static str = "sound";
+
+    type Figures = SoundReading;
+
+    fn check(&self) -> Result<(), &'static str> {
+        if self.duration_ms == 0 || self.duration_ms > DURATION_CAP_MS {
+            return Err("duration_ms is not between 1 and 600000");
+        }
+        if self.channel >= CHANNEL_CAP {
+            return Err("channel is not between 0 and 63");
+        }
+        Ok(())
+    }
+
+    /// The figures can come from samples between -1.0 and 1.0.
+    fn plausible(reading: &SoundReading) -> bool {
+        const ROUNDING_DB: f64 = 0.001;
+        let level = |level: Option<f64>| level.is_none_or(|level| level.is_finite() && level <= ROUNDING_DB);
+        reading.samples > 0
+            && reading.duration_ms <= DURATION_CAP_MS
+            && level(reading.rms_dbfs)
+            && level(reading.peak_dbfs)
+            && level(reading.floor_dbfs)
+            && (-1.0..=1.0).contains(&reading.dc)
+            && (0.0..=1.0).contains(&reading.clipped)
+    }
 }
 
 /// Why the child has no figures.
@@ -96,67 +127,152 @@ impl Refusal {
     }
 }
 
-/// Reads a request.
+/// A request as the child has read it: of which kind it is, is not decided yet.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Asked {
+    /// The asking process, so that a child can see that it died before the child could watch for that.
+    /// Absent when asked by hand.
+    pub parent: Option<i32>,
+    key: String,
+    work: Value,
+}
+
+impl Asked {
+    /// Whether it asks for this kind of work.
+    #[must_use]
+    pub fn is<W: Work>(&self) -> bool {
+        self.key == W::KEY
+    }
+
+    /// The work that is asked for.
+    ///
+    /// # Errors
+    /// [`ProbeError::Garbled`] with what is wrong: another kind of work, unknown or missing keys, out of range.
+    pub fn work<W: Work>(self) -> Result<W, Refusal> {
+        if !self.is::<W>() {
+            return Err(self.unknown());
+        }
+        let work: W = serde_json::from_value(self.work).map_err(|error| not_understood(&error))?;
+        work.check().map_err(garbled)?;
+        Ok(work)
+    }
+
+    /// What is answered to a kind of work that nobody here does.
+    #[must_use]
+    pub fn unknown(&self) -> Refusal {
+        garbled(format!(
+            "this media child does not know the work \"{}\"",
+            self.key
+        ))
+    }
+}
+
+/// Writes a request.
 ///
 /// # Errors
-/// [`ProbeError::Garbled`] with what is wrong: too long, not JSON, unknown or missing keys, out of range.
-pub fn parse_request(bytes: &[u8]) -> Result<Request, Refusal> {
-    let garbled = |detail: String| Refusal::new(ProbeError::Garbled, &detail);
+/// When the work cannot be written as JSON: a path that is no text.
+pub fn write_request<W: Work>(parent: Option<i32>, work: &W) -> serde_json::Result<Vec<u8>> {
+    serde_json::to_vec(&Written {
+        first: parent.map(|parent| ("parent", parent)),
+        second: (W::KEY, work),
+    })
+}
+
+/// Reads a request as far as its kind.
+///
+/// # Errors
+/// [`ProbeError::Garbled`] with what is wrong: too long, not JSON, not one kind of work.
+pub fn parse_request(bytes: &[u8]) -> Result<Asked, Refusal> {
     if bytes.len() > REQUEST_CAP {
         return Err(garbled(format!("the request has more than {REQUEST_CAP} bytes")));
     }
-    let request: Request = serde_json::from_slice(bytes).map_err(|error| {
-        garbled(format!(
-            "the request on standard input is not understood: {error}"
-        ))
-    })?;
-    check(&request.sound).map_err(|why| garbled(why.to_owned()))?;
-    Ok(request)
+    let mut object: Map<String, Value> =
+        serde_json::from_slice(bytes).map_err(|error| not_understood(&error))?;
+    let parent = object.remove("parent").unwrap_or(Value::Null);
+    let parent = serde_json::from_value(parent).map_err(|error| not_understood(&error))?;
+    let mut works = object.into_iter();
+    match (works.next(), works.next()) {
+        (Some((key, work)), None) => Ok(Asked { parent, key, work }),
+        (first, second) => {
+            let keys: Vec<String> = first.into_iter().chain(second).map(|(key, _)| key).collect();
+            Err(garbled(format!(
+                "the request has to ask for one kind of work, and it asks for: {}",
+                keys.join(", ")
+            )))
+        }
+    }
 }
 
-/// Says what is out of range in a request, if anything is.
+/// Writes the child's one line, without its end.
 ///
 /// # Errors
-/// A sentence about the first field that is.
-pub fn check(request: &SoundRequest) -> Result<(), &'static str> {
-    if request.duration_ms == 0 || request.duration_ms > DURATION_CAP_MS {
-        return Err("duration_ms is not between 1 and 600000");
+/// When the figures cannot be written as JSON.
+pub fn write_reply<W: Work>(reply: &Result<W::Figures, Refusal>) -> serde_json::Result<Vec<u8>> {
+    match reply {
+        Ok(figures) => serde_json::to_vec(&Written {
+            first: None::<(&str, ())>,
+            second: (W::KEY, figures),
+        }),
+        Err(refusal) => serde_json::to_vec(&Written {
+            first: None::<(&str, ())>,
+            second: ("error", refusal),
+        }),
     }
-    if request.channel >= CHANNEL_CAP {
-        return Err("channel is not between 0 and 63");
-    }
-    Ok(())
 }
 
 /// Reads the child's one line (with or without its end).
 ///
 /// # Errors
-/// A sentence about what is wrong with it. A child that says impossible figures is as broken as one that
-/// says nothing readable.
-pub fn parse_reply(line: &[u8]) -> Result<Reply, String> {
+/// A sentence about what is wrong with it.
+pub fn parse_reply<W: Work>(line: &[u8]) -> Result<Result<W::Figures, Refusal>, String> {
     if line.len() > ANSWER_CAP {
         return Err(format!("more than {ANSWER_CAP} bytes"));
     }
-    let reply: Reply = serde_json::from_slice(line).map_err(|error| error.to_string())?;
-    match reply {
-        Reply::Sound(reading) if !plausible(&reading) => Err(format!("impossible figures: {reading:?}")),
-        Reply::Sound(_) => Ok(reply),
-        // The child's text is cut again here: it may not be our child that wrote it.
-        Reply::Error(refusal) => Ok(Reply::Error(Refusal::new(refusal.error, &refusal.detail))),
+    let object: Map<String, Value> = serde_json::from_slice(line).map_err(|error| error.to_string())?;
+    let mut parts = object.into_iter();
+    match (parts.next(), parts.next()) {
+        (Some((key, figures)), None) if key == W::KEY => {
+            let figures: W::Figures = serde_json::from_value(figures).map_err(|error| error.to_string())?;
+            if W::plausible(&figures) {
+                Ok(Ok(figures))
+            } else {
+                Err(format!("impossible figures: {figures:?}"))
+            }
+        }
+        (Some((key, refusal)), None) if key == "error" => {
+            let refusal: Refusal = serde_json::from_value(refusal).map_err(|error| error.to_string())?;
+            // The child's text is cut again here: it may not be our child that wrote it.
+            Ok(Err(Refusal::new(refusal.error, &refusal.detail)))
+        }
+        _ => Err(format!("neither \"{}\" nor \"error\" alone", W::KEY)),
     }
 }
 
-/// Whether the figures can come from samples between -1.0 and 1.0.
-fn plausible(reading: &SoundReading) -> bool {
-    const ROUNDING_DB: f64 = 0.001;
-    let level = |level: Option<f64>| level.is_none_or(|level| level.is_finite() && level <= ROUNDING_DB);
-    reading.samples > 0
-        && reading.duration_ms <= DURATION_CAP_MS
-        && level(reading.rms_dbfs)
-        && level(reading.peak_dbfs)
-        && level(reading.floor_dbfs)
-        && (-1.0..=1.0).contains(&reading.dc)
-        && (0.0..=1.0).contains(&reading.clipped)
+/// One or two keys with their values, in this order.
+struct Written<'a, A, B> {
+    first: Option<(&'static str, A)>,
+    second: (&'static str, &'a B),
+}
+
+impl<A: Serialize, B: Serialize> Serialize for Written<'_, A, B> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        if let Some((key, value)) = &self.first {
+            map.serialize_entry(key, value)?;
+        }
+        map.serialize_entry(self.second.0, self.second.1)?;
+        map.end()
+    }
+}
+
+fn garbled(detail: impl AsRef<str>) -> Refusal {
+    Refusal::new(ProbeError::Garbled, detail.as_ref())
+}
+
+fn not_understood(error: &serde_json::Error) -> Refusal {
+    garbled(format!(
+        "the request on standard input is not understood: {error}"
+    ))
 }
 
 #[cfg(test)]
@@ -164,6 +280,18 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    fn sound(bytes: &[u8]) -> Result<SoundRequest, Refusal> {
+        parse_request(bytes)?.work()
+    }
+
+    fn reply(line: &[u8]) -> Result<Result<SoundReading, Refusal>, String> {
+        parse_reply::<SoundRequest>(line)
+    }
+
+    fn written(reply: &Result<SoundReading, Refusal>) -> String {
+        String::from_utf8(write_reply::<SoundRequest>(reply).unwrap()).unwrap()
+    }
 
     fn reading() -> SoundReading {
         SoundReading {
@@ -180,17 +308,15 @@ mod tests {
 
     #[test]
     fn the_request_is_written_as_documented() {
-        let request = Request {
-            parent: Some(7),
-            sound: SoundRequest {
-                source: SoundInput::Alsa("hw:1,0".to_owned()),
-                channel: 1,
-                duration_ms: 5000,
-            },
+        let request = SoundRequest {
+            source: SoundInput::Alsa("hw:1,0".to_owned()),
+            channel: 1,
+            duration_ms: 5000,
         };
         let text = r#"{"parent":7,"sound":{"source":{"alsa":"hw:1,0"},"channel":1,"duration_ms":5000}}"#;
-        assert_eq!(serde_json::to_string(&request).unwrap(), text);
-        assert_eq!(parse_request(text.as_bytes()), Ok(request));
+        assert_eq!(write_request(Some(7), &request).unwrap(), text.as_bytes());
+        let asked = parse_request(text.as_bytes()).unwrap();
+        assert_eq!((asked.parent, asked.work()), (Some(7), Ok(request)));
     }
 
     #[test]
@@ -223,8 +349,12 @@ mod tests {
                 "save",
             ),
             ("", "not understood"),
+            ("{}", "one kind of work"),
+            (r#"{"line":{}}"#, "\"line\""),
+            (r#"{"line":{},"sound":{}}"#, "line, sound"),
+            (r#"{"parent":"x","sound":{}}"#, "not understood"),
         ] {
-            let refusal = parse_request(text.as_bytes()).unwrap_err();
+            let refusal = sound(text.as_bytes()).unwrap_err();
             assert_eq!(refusal.error, ProbeError::Garbled);
             assert!(refusal.detail.contains(wanted), "{text}: {}", refusal.detail);
         }
@@ -238,21 +368,22 @@ mod tests {
 
     #[test]
     fn both_replies_are_written_as_documented() {
-        let sound = Reply::Sound(reading());
-        let text = serde_json::to_string(&sound).unwrap();
+        let sound = Ok(reading());
+        let text = written(&sound);
         assert!(text.starts_with(r#"{"sound":{"duration_ms":1000,"#), "{text}");
-        assert_eq!(parse_reply(text.as_bytes()), Ok(sound));
+        assert_eq!(reply(text.as_bytes()), Ok(sound));
 
-        let error = Reply::Error(Refusal::new(
+        let error = Err(Refusal::new(
             ProbeError::NoAnswer { waited_ms: 2000 },
             "pulse\nis away",
         ));
-        let text = serde_json::to_string(&error).unwrap();
+        let text = written(&error);
         assert_eq!(
             text,
             r#"{"error":{"kind":"no-answer","waited_ms":2000,"detail":"pulse is away"}}"#
         );
-        assert_eq!(parse_reply(text.as_bytes()), Ok(error));
+        assert_eq!(reply(text.as_bytes()), Ok(error));
+        assert!(reply(br#"{"line":{}}"#).unwrap_err().contains("neither"));
     }
 
     #[test]
@@ -266,16 +397,14 @@ mod tests {
         ] {
             let mut reading = reading();
             spoil(&mut reading);
-            let text = serde_json::to_string(&Reply::Sound(reading)).unwrap();
+            let text = written(&Ok(reading));
             assert!(
-                parse_reply(text.as_bytes()).unwrap_err().contains("impossible"),
+                reply(text.as_bytes()).unwrap_err().contains("impossible"),
                 "{text}"
             );
         }
-        let text = serde_json::to_string(&Reply::Sound(reading()))
-            .unwrap()
-            .replace("-23.01", "-1e999");
-        assert!(parse_reply(text.as_bytes()).is_err());
+        let text = written(&Ok(reading())).replace("-23.01", "-1e999");
+        assert!(reply(text.as_bytes()).is_err());
     }
 
     #[test]
@@ -288,22 +417,22 @@ mod tests {
     proptest! {
         #[test]
         fn any_bytes_are_read_or_refused(bytes in prop::collection::vec(any::<u8>(), 0..2_000)) {
-            if let Ok(request) = parse_request(&bytes) {
-                prop_assert_eq!(check(&request.sound), Ok(()));
+            if let Ok(request) = sound(&bytes) {
+                prop_assert_eq!(request.check(), Ok(()));
             }
-            if let Ok(Reply::Sound(reading)) = parse_reply(&bytes) {
-                prop_assert!(plausible(&reading));
+            if let Ok(Ok(reading)) = reply(&bytes) {
+                prop_assert!(SoundRequest::plausible(&reading));
             }
         }
 
         #[test]
         fn near_misses_of_a_reply_are_read_or_refused(at in 0usize..200, byte in any::<u8>(), cut in 0usize..200) {
-            let mut bytes = serde_json::to_vec(&Reply::Sound(reading())).unwrap();
+            let mut bytes = written(&Ok(reading())).into_bytes();
             let length = bytes.len();
             bytes[at % length] = byte;
             bytes.truncate(length - cut % length);
-            if let Ok(Reply::Sound(reading)) = parse_reply(&bytes) {
-                prop_assert!(plausible(&reading));
+            if let Ok(Ok(reading)) = reply(&bytes) {
+                prop_assert!(SoundRequest::plausible(&reading));
             }
         }
 
@@ -311,11 +440,8 @@ mod tests {
         fn every_request_in_range_comes_through_unchanged(
             name in ".{0,40}", channel in 0..CHANNEL_CAP, duration_ms in 1..=DURATION_CAP_MS,
         ) {
-            let request = Request {
-                parent: None,
-                sound: SoundRequest { source: SoundInput::Pulse(name), channel, duration_ms },
-            };
-            prop_assert_eq!(parse_request(&serde_json::to_vec(&request).unwrap()), Ok(request));
+            let request = SoundRequest { source: SoundInput::Pulse(name), channel, duration_ms };
+            prop_assert_eq!(sound(&write_request(None, &request).unwrap()), Ok(request));
         }
     }
 }

@@ -14,27 +14,72 @@ use rustix::process::{
     set_parent_process_death_signal, setrlimit,
 };
 
-use super::border::{REQUEST_CAP, Refusal, Reply, Request, parse_request};
+use super::border::{Asked, REQUEST_CAP, Refusal, SoundRequest, Work, parse_request, write_reply};
 use super::capture::Capture;
 use crate::reading::{ProbeError, SoundReading};
 
-/// Reads the request from standard input, measures, and writes the reply to standard output.
+/// The child's answer, ready to be written, and whether there are figures in it.
+#[derive(Debug)]
+pub struct Answered {
+    line: Vec<u8>,
+    figures: bool,
+}
+
+impl Answered {
+    /// The answer to one kind of work.
+    pub fn of<W: Work>(result: &Result<W::Figures, Refusal>) -> Self {
+        match write_reply::<W>(result) {
+            Ok(line) => Self {
+                line,
+                figures: result.is_ok(),
+            },
+            // Nothing readable on standard output is an answer too: the parent knows what to make of it.
+            Err(_) => Self {
+                line: Vec::new(),
+                figures: false,
+            },
+        }
+    }
+}
+
+/// Reads the request from standard input, does the work, and writes the reply to standard output.
+///
+/// Sound is measured here; any other kind of work is `more`'s, which has to answer [`Asked::unknown`] to what it
+/// does not know. GStreamer is not started yet when `more` is called: see [`start_gstreamer`].
 ///
 /// Exit code 0 with figures, 1 with an error or when there is nobody to tell. The caller returns it from
 /// `main` and does nothing else in this process.
-pub fn serve() -> ExitCode {
+pub fn serve(more: impl FnOnce(Asked) -> Answered) -> ExitCode {
     let mut capture = None;
-    let result = prepare()
-        .and_then(|()| read_request())
-        .and_then(|request| measure(&request, &mut capture));
-    let (reply, code) = match result {
-        Ok(reading) => (Reply::Sound(reading), ExitCode::SUCCESS),
-        Err(refusal) => (Reply::Error(refusal), ExitCode::FAILURE),
+    let answered = match prepare().and_then(|()| read_request()) {
+        Err(refusal) => Answered::of::<SoundRequest>(&Err(refusal)),
+        Ok(asked) if asked.is::<SoundRequest>() => {
+            let measured = asked.work().and_then(|request| measure(&request, &mut capture));
+            Answered::of::<SoundRequest>(&measured)
+        }
+        Ok(asked) => more(asked),
     };
     // The answer goes out before the device is let go: closing is where sound drivers like to hang.
-    let told = tell(&reply);
+    let told = tell(answered.line);
     drop(capture);
-    if told.is_ok() { code } else { ExitCode::FAILURE }
+    if told.is_ok() && answered.figures {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    }
+}
+
+/// Starts GStreamer in this process.
+///
+/// # Errors
+/// [`ProbeError::Garbled`] with its own words.
+pub fn start_gstreamer() -> Result<(), Refusal> {
+    gstreamer::init().map_err(|error| {
+        Refusal::new(
+            ProbeError::Garbled,
+            &format!("GStreamer could not be started: {error}"),
+        )
+    })
 }
 
 /// Ties this process to its parent's life and forbids core files.
@@ -56,7 +101,7 @@ fn prepare() -> Result<(), Refusal> {
 }
 
 /// Reads standard input to its end, and sees that the one who wrote it is still there.
-fn read_request() -> Result<Request, Refusal> {
+fn read_request() -> Result<Asked, Refusal> {
     let mut bytes = Vec::new();
     // One byte more than the cap, so that too long is seen as that and not as broken JSON.
     let cap = u64::try_from(REQUEST_CAP).unwrap_or(u64::MAX).saturating_add(1);
@@ -85,18 +130,12 @@ fn asked_by(asker: Option<i32>, parent: Option<Pid>) -> bool {
     asker.is_none_or(|asker| parent.is_some_and(|parent| parent.as_raw_nonzero().get() == asker))
 }
 
-fn measure(request: &Request, slot: &mut Option<Capture>) -> Result<SoundReading, Refusal> {
-    gstreamer::init().map_err(|error| {
-        Refusal::new(
-            ProbeError::Garbled,
-            &format!("GStreamer could not be started: {error}"),
-        )
-    })?;
-    slot.insert(Capture::new(&request.sound)?).measure()
+fn measure(request: &SoundRequest, slot: &mut Option<Capture>) -> Result<SoundReading, Refusal> {
+    start_gstreamer()?;
+    slot.insert(Capture::new(request)?).measure()
 }
 
-fn tell(reply: &Reply) -> std::io::Result<()> {
-    let mut line = serde_json::to_vec(reply)?;
+fn tell(mut line: Vec<u8>) -> std::io::Result<()> {
     line.push(b'\n');
     let mut out = std::io::stdout().lock();
     out.write_all(&line)?;

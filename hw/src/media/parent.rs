@@ -14,7 +14,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 use tokio::process::{Child, ChildStderr, Command};
 use tokio::time::timeout;
 
-use super::border::{self, ANSWER_CAP, Refusal, Reply, Request, SoundRequest};
+use super::border::{self, ANSWER_CAP, Refusal, SoundRequest, Work};
 use crate::link::Edge;
 use crate::reading::{Answer, ProbeError, SoundReading};
 
@@ -40,25 +40,37 @@ pub struct Program {
     pub env: Vec<(OsString, OsString)>,
 }
 
-/// Measures one channel of one source in a child process. Must be awaited inside a tokio runtime.
+/// Measures one channel of one source in a child process, as [`ask`] does.
 ///
 /// Takes `request.duration_ms`, for a device 0.1 s more, and 0.05 to 1 s for the start: the edge's deadline
-/// must leave room for that. Its `cap_bytes` is for devices; a child has the cap of [`border::ANSWER_CAP`].
-/// Dropping the future kills the child.
-///
-/// The kernel takes the thread that started the child for its parent: a child that was started from a thread
-/// that ends (a runtime's blocking thread) dies with that thread. Workers of a runtime live as long as it does.
+/// must leave room for that.
 ///
 /// # Errors
 /// * [`ProbeError::NotPresent`]: no such file, device, source or channel.
 /// * [`ProbeError::Busy`]: another program holds the ALSA device.
 /// * [`ProbeError::Refused`]: no permission for it.
 /// * [`ProbeError::NoAnswer`]: the sound server is away, or the source opened and gave no sound.
+/// * [`ProbeError::Garbled`]: the file is no sound that is known.
+/// * And those of [`ask`].
+pub async fn measure_sound(program: &Program, request: &SoundRequest, edge: &Edge) -> Answer<SoundReading> {
+    ask(program, request, edge).await
+}
+
+/// Has a child process do one piece of work. Must be awaited inside a tokio runtime.
+///
+/// The edge's `cap_bytes` is for devices; a child has the cap of [`border::ANSWER_CAP`]. Dropping the future
+/// kills the child.
+///
+/// The kernel takes the thread that started the child for its parent: a child that was started from a thread
+/// that ends (a runtime's blocking thread) dies with that thread. Workers of a runtime live as long as it does.
+///
+/// # Errors
+/// * What the child says.
 /// * [`ProbeError::TimedOut`]: not done at the deadline; the child was killed.
 /// * [`ProbeError::Cancelled`]: the edge's `cancel` became true; the child was killed.
-/// * [`ProbeError::Garbled`]: the file is no sound that is known, the request is out of range, or the child
-///   itself failed: could not be started, crashed, wrote nothing, too much, or no figures. The log tells which.
-pub async fn measure_sound(program: &Program, request: &SoundRequest, edge: &Edge) -> Answer<SoundReading> {
+/// * [`ProbeError::Garbled`]: the request is out of range, or the child itself failed: could not be started,
+///   crashed, wrote nothing, too much, or no figures. The log tells which.
+pub async fn ask<W: Work>(program: &Program, request: &W, edge: &Edge) -> Answer<W::Figures> {
     let started = (edge.clock)();
     let waited_ms = || {
         (edge.clock)()
@@ -73,8 +85,8 @@ pub async fn measure_sound(program: &Program, request: &SoundRequest, edge: &Edg
     if edge.remaining().is_zero() {
         return Err(ProbeError::TimedOut { waited_ms: 0 });
     }
-    if let Err(why) = border::check(request) {
-        tracing::warn!(?request, why, "sound request refused");
+    if let Err(why) = request.check() {
+        tracing::warn!(?request, why, "work for the media child refused");
         return Err(ProbeError::Garbled);
     }
     let mut running = Running::start(program)?;
@@ -95,7 +107,7 @@ pub async fn measure_sound(program: &Program, request: &SoundRequest, edge: &Edg
     match outcome {
         Ok(Ok(reading)) => Ok(reading),
         Ok(Err(refusal)) => {
-            tracing::info!(?request, error = %refusal.error, detail = refusal.detail, "no sound measured");
+            tracing::info!(?request, error = %refusal.error, detail = refusal.detail, "nothing measured");
             Err(match refusal.error {
                 // The child has no clock.
                 ProbeError::NoAnswer { .. } => ProbeError::NoAnswer {
@@ -169,12 +181,9 @@ impl Running {
     }
 
     /// Hands over the request and takes the line.
-    async fn talk(&mut self, request: &SoundRequest) -> Answer<Result<SoundReading, Refusal>> {
-        let request = Request {
-            parent: i32::try_from(std::process::id()).ok(),
-            sound: request.clone(),
-        };
-        let request = serde_json::to_vec(&request).map_err(|error| broken(&error))?;
+    async fn talk<W: Work>(&mut self, work: &W) -> Answer<Result<W::Figures, Refusal>> {
+        let own = i32::try_from(std::process::id()).ok();
+        let request = border::write_request(own, work).map_err(|error| broken(&error))?;
         let (stdin, stdout) = (self.child.stdin.take(), self.child.stdout.take());
         let line = async {
             if let Some(mut stdin) = stdin {
@@ -190,10 +199,7 @@ impl Running {
             line = line => line?,
             () = async { drain(&mut self.stderr, &mut self.log).await; std::future::pending().await } => Vec::new(),
         };
-        match border::parse_reply(&line).map_err(|why| broken(&why))? {
-            Reply::Sound(reading) => Ok(Ok(reading)),
-            Reply::Error(refusal) => Ok(Err(refusal)),
-        }
+        border::parse_reply::<W>(&line).map_err(|why| broken(&why))
     }
 
     /// Waits for the child's own end for `parting` and then makes an end; reaps it either way.

@@ -6,6 +6,7 @@
 mod camera;
 mod codec;
 mod host;
+mod line;
 mod sound;
 mod ups;
 
@@ -17,6 +18,7 @@ pub use codec::{
     Presentation, Registration, SipRegistration, Standby, Temperature, Unit,
 };
 pub use host::{ClockReading, DiskReading, HostReading, MemoryReading, TemperatureReading};
+pub use line::{AnsweredBy, GatewayReading, Knock, KnockReading};
 pub use sound::SoundReading;
 pub use ups::UpsReading;
 

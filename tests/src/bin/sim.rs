@@ -15,6 +15,7 @@ use std::process::ExitCode;
 use bridgepoint_tests::sim::cisco::CodecFault;
 use bridgepoint_tests::sim::control::Control;
 use bridgepoint_tests::sim::faults::Fault;
+use bridgepoint_tests::sim::line::LineFault;
 use bridgepoint_tests::sim::sound::MicrophoneFault;
 use bridgepoint_tests::sim::ups::UpsFault;
 use bridgepoint_tests::sim::visca::CameraFault;
@@ -166,6 +167,7 @@ fn faults() -> String {
         list::<CameraFault>("camera.ID"),
         list::<MicrophoneFault>("mic.ID"),
         list::<UpsFault>("ups"),
+        list::<LineFault>("line"),
     ]
     .join("\n")
 }

@@ -12,6 +12,7 @@ use tokio::task::JoinSet;
 use super::cisco::{self, Codec};
 use super::clock::Clock;
 use super::faults::{Fault, Row};
+use super::line::{self, Line};
 use super::sound::{Microphone, Server};
 use super::spec::{Spec, Through};
 use super::ups::{self, Ups};
@@ -70,6 +71,7 @@ enum Device {
     Camera(Arc<ViscaCamera>),
     Microphone(Microphone),
     Ups(Ups),
+    Line(Arc<Line>),
 }
 
 impl Room {
@@ -123,9 +125,15 @@ impl Room {
                 Device::Ups(Ups::open(ups, &path).map_err(RoomError::Start)?),
             );
         }
+        if let Some(line) = &spec.line {
+            let line = Line::open(line, &spec.room, clock.clone(), journal.clone()).await;
+            let line = Arc::new(line.map_err(RoomError::Start)?);
+            tasks.spawn(Arc::clone(&line).serve());
+            devices.insert(line::DEVICE.to_owned(), Device::Line(line));
+        }
         let mut addresses: BTreeMap<String, String> = devices
             .iter()
-            .map(|(name, device)| device.address(name))
+            .flat_map(|(name, device)| device.addresses(name))
             .collect();
         addresses.extend(server.map(|server| (SOUND_SERVER.to_owned(), server.address().to_owned())));
         let inside = Arc::new(Inside {
@@ -141,7 +149,8 @@ impl Room {
         })
     }
 
-    /// Where each device is, keyed by `codec`, `camera.<id>`, `mic.<id>`, `ups.dev_file`, `sound.server`.
+    /// Where each device is, keyed by `codec`, `camera.<id>`, `mic.<id>`, `ups.dev_file`, `sound.server`,
+    /// `line.reflector`, `line.mcu`.
     #[must_use]
     pub fn addresses(&self) -> &BTreeMap<String, String> {
         self.inside.addresses()
@@ -224,6 +233,7 @@ impl Inside {
                 Fault::named(fault).and_then(|fault| microphone.switch(fault, on))
             }
             Device::Ups(ups) => Fault::named(fault).and_then(|fault| ups.switch(fault, on)),
+            Device::Line(line) => Fault::named(fault).and_then(|fault| line.switch(fault, on)),
         };
         switched.map_err(|why| RoomError::Fault {
             device: device.to_owned(),
@@ -240,13 +250,15 @@ impl Inside {
 }
 
 impl Device {
-    fn address(&self, name: &str) -> (String, String) {
+    fn addresses(&self, name: &str) -> Vec<(String, String)> {
+        let one = |address: String| vec![(name.to_owned(), address)];
         match self {
-            Self::Codec(codec) => (name.to_owned(), codec.address()),
-            Self::Camera(camera) => (name.to_owned(), camera.address()),
-            Self::Microphone(microphone) => (name.to_owned(), microphone.address()),
+            Self::Codec(codec) => one(codec.address()),
+            Self::Camera(camera) => one(camera.address()),
+            Self::Microphone(microphone) => one(microphone.address()),
             // Not an address: what serves the file is the real upsd.
-            Self::Ups(ups) => (format!("{name}.dev_file"), ups.path().display().to_string()),
+            Self::Ups(ups) => vec![(format!("{name}.dev_file"), ups.path().display().to_string())],
+            Self::Line(line) => line.addresses().into(),
         }
     }
 
@@ -256,6 +268,7 @@ impl Device {
             Self::Camera(camera) => camera.rows(),
             Self::Microphone(microphone) => microphone.switches().rows(),
             Self::Ups(ups) => ups.switches().rows(),
+            Self::Line(line) => line.switches().rows(),
         }
     }
 }
@@ -296,7 +309,15 @@ mod tests {
         let keys: Vec<&str> = addresses.keys().map(String::as_str).collect();
         assert_eq!(
             keys,
-            ["camera.main", "codec", "mic.chair", "mic.left", "ups.dev_file"]
+            [
+                "camera.main",
+                "codec",
+                "line.mcu",
+                "line.reflector",
+                "mic.chair",
+                "mic.left",
+                "ups.dev_file"
+            ]
         );
         assert!(addresses["codec"].starts_with("tcp://127.0.0.1:"));
         assert!(addresses["camera.main"].starts_with("visca+udp://127.0.0.1:"));

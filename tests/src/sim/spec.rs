@@ -33,6 +33,8 @@ pub struct Spec {
     pub microphones: Vec<Microphone>,
     /// The uninterruptible power supply.
     pub ups: Option<Ups>,
+    /// The line to the province.
+    pub line: Option<Line>,
 }
 
 /// `[room]`
@@ -244,6 +246,26 @@ pub struct Ups {
     pub faults: Vec<String>,
 }
 
+/// `[line]`
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Line {
+    /// The real reflector; absent = nothing is behind the line.
+    pub upstream: Option<SocketAddr>,
+    /// Where the box finds the reflector (UDP); port 0 takes any.
+    #[serde(default = "any_port")]
+    pub listen: SocketAddr,
+    /// The MCU's signalling port (TCP); port 0 takes any.
+    #[serde(default = "any_port")]
+    pub mcu: SocketAddr,
+    /// What the fault `narrow` leaves, kbit/s each way.
+    #[serde(default = "default_narrow_kbps")]
+    pub narrow_kbps: u32,
+    /// On from the start.
+    #[serde(default)]
+    pub faults: Vec<String>,
+}
+
 impl Spec {
     /// Reads a room's description.
     ///
@@ -388,6 +410,10 @@ fn default_disconnect_after() -> u64 {
 
 fn default_elsewhere() -> i32 {
     200
+}
+
+fn default_narrow_kbps() -> u32 {
+    2_000
 }
 
 fn default_dev_file() -> PathBuf {

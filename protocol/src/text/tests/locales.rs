@@ -42,7 +42,7 @@ const AGREED: &str = "
     audio.speaker-silent audio.mic-deaf audio.loop-low
     power.on-battery power.battery-low power.runtime-short power.replace-battery power.overload power.not-protected
     power.no-data power.no-ups
-    line.gateway-down line.hub-down line.mcu-down line.up-low line.down-low line.loss line.jitter line.rtt-high
+    line.gateway-down line.hub-down line.mcu-down line.up-low line.down-low line.loss line.loss-unclear line.jitter line.rtt-high
     line.mtu-small line.marking-lost line.box-slow line.no-slot
     device.no-answer device.lamp host.clock-unsynced host.disk-low host.hot host.unclean-off host.logbook-broken
     baseline.changed baseline.none baseline.replaced

@@ -5,7 +5,7 @@ use crate::text::Lang;
 use crate::text::locale::Locale;
 
 /// Codes that say "could not be learnt": they never say that something is broken.
-const NOT_LEARNT: [&str; 14] = [
+const NOT_LEARNT: [&str; 15] = [
     "no-answer",
     "refused",
     "garbled",
@@ -20,6 +20,7 @@ const NOT_LEARNT: [&str; 14] = [
     "power.no-data",
     "line.box-slow",
     "line.no-slot",
+    "line.loss-unclear",
 ];
 
 /// Every variant of every text, as it stands with its parameters left out.
