@@ -190,10 +190,18 @@ impl Station {
         self.planned.send_replace(());
     }
 
-    /// Where the line test goes, as the plan says, `host:port`.
-    #[allow(dead_code)] // for the line test, whose address may come from the plan alone
-    pub(crate) fn reflector(&self) -> Option<String> {
-        self.plan()?.reflector.clone()
+    /// What the plan says about the line: where the test goes, and what the meeting that is checked for needs, or the next.
+    fn planned_line(&self, meeting: Option<&str>, now_ms: i64) -> PlannedLine {
+        let plan = self.plan();
+        let meetings = calendar::meetings(plan.as_ref());
+        let concerned = match meeting {
+            Some(id) => meetings.iter().find(|planned| planned.id == id),
+            None => schedule::next_meeting(meetings, now_ms),
+        };
+        PlannedLine {
+            rate_kbps: concerned.and_then(|planned| planned.rate_kbps),
+            reflector: plan.as_ref().and_then(|plan| plan.reflector.clone()),
+        }
     }
 
     /// Whom to ring: the room's own contacts, then the plan's.
@@ -233,7 +241,7 @@ impl Station {
             settings: Arc::clone(&self.settings),
             baseline: baseline.map(Arc::new),
             scope: order.scope.clone(),
-            tools: self.tools(),
+            tools: self.tools(self.planned_line(order.trigger.meeting.as_deref(), started_ms)),
             cancel,
             progress,
         };
@@ -336,7 +344,7 @@ impl Station {
         self.state.join("logbook")
     }
 
-    fn tools(&self) -> Tools {
+    fn tools(&self, planned_line: PlannedLine) -> Tools {
         Tools {
             instant: clock::instant,
             wall_ms: clock::wall_ms,
@@ -348,7 +356,7 @@ impl Station {
                 hub: self.pin().all_verifying(),
             },
             // Until the box keeps the province's plan, its own configuration tells everything.
-            planned_line: PlannedLine::default(),
+            planned_line,
         }
     }
 

@@ -25,7 +25,7 @@ use bridgepoint_protocol::check::{self, Probe, Take};
 use bridgepoint_protocol::claims::{Report, Status};
 use bridgepoint_protocol::envelope::{Jwk, Kind, VerifyingKey, open};
 use bridgepoint_tests::rig::built;
-use bridgepoint_tests::scenario::Stage;
+use bridgepoint_tests::scenario::{Setting, Stage};
 use ring::signature::{ED25519, UnparsedPublicKey};
 
 /// Times of one thing, of which the middle one counts.
@@ -33,7 +33,7 @@ const TAKES: usize = 21;
 
 fn main() -> Result<()> {
     let dir = tempfile::tempdir()?;
-    let stage = Stage::set(dir.path(), false)?;
+    let stage = Stage::set(dir.path(), &Setting::default())?;
     println!("{:<58} {:>12} {:>9}", "", "figure", "quotient");
     whole_check(&stage)?;
     envelopes(&stage)?;

@@ -14,6 +14,7 @@ use serde::Deserialize;
 use crate::rig::agent::{Agent, Check};
 use crate::rig::hub::Hub;
 use crate::rig::nut::Nut;
+use crate::rig::reflector::Reflector;
 use crate::rig::sim::Sim;
 use crate::sim::spec::Through;
 
@@ -32,6 +33,9 @@ pub struct Scenario {
     /// How the microphones are heard.
     #[serde(default)]
     pub sound: Through,
+    /// The room's line to the province, where it has one; the reflector is the hub's, or runs alone.
+    #[serde(default)]
+    pub line: Option<Line>,
     /// A rehearsal of the healthy room is accepted before anything breaks.
     #[serde(default)]
     pub rehearsal: bool,
@@ -59,6 +63,39 @@ pub struct Fault {
     pub device: String,
     /// The fault's name.
     pub name: String,
+}
+
+/// The line from the room to the province.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Line {
+    /// The router's address. No host has the broadcast address: there nothing answers.
+    #[serde(default = "alive")]
+    pub gateway: String,
+}
+
+/// The router is this machine.
+fn alive() -> String {
+    "127.0.0.1".to_owned()
+}
+
+impl Default for Line {
+    fn default() -> Self {
+        Self { gateway: alive() }
+    }
+}
+
+/// How a stage is set.
+#[derive(Debug, Clone, Default)]
+pub struct Setting<'a> {
+    /// The room's name; absent = the one that most scenarios share.
+    pub room: Option<&'a str>,
+    /// With a hub.
+    pub hub: bool,
+    /// How the microphones are heard.
+    pub sound: Through,
+    /// With a line.
+    pub line: Option<Line>,
 }
 
 /// What is done to the UPS.
@@ -110,6 +147,9 @@ pub struct Expect {
     /// `status code` by check; every check that is not named here has to pass or to be skipped.
     #[serde(default)]
     pub findings: BTreeMap<String, String>,
+    /// The checks whose earlier pass for the same meeting is carried; no others.
+    #[serde(default)]
+    pub carried: Vec<String>,
 }
 
 /// Where the scenarios are.
@@ -155,39 +195,57 @@ pub struct Stage {
     pub hub: Option<Hub>,
     /// The box.
     pub agent: Agent,
+    // Held for its end.
+    _reflector: Option<Reflector>,
 }
 
 impl Stage {
-    /// Sets up the room that all scenarios share, healthy.
+    /// Sets up a room, healthy.
     ///
     /// # Errors
-    /// When something does not start.
-    pub fn set(dir: &Path, with_hub: bool) -> Result<Self> {
-        Self::set_in(None, dir, with_hub, Through::File)
-    }
-
-    /// Sets up the room with this name, healthy, with microphones that are heard as said.
-    ///
-    /// # Errors
-    /// When there is no such room, or something does not start.
-    pub fn set_in(room: Option<&str>, dir: &Path, with_hub: bool, sound: Through) -> Result<Self> {
-        let file = |kind: &str| room.map_or(format!("{kind}.toml"), |room| format!("{kind}-{room}.toml"));
-        let mut devices = read(&file("sim"))?;
-        if sound == Through::Pulse {
+    /// When there is no room of that name, or something does not start.
+    pub fn set(dir: &Path, setting: &Setting<'_>) -> Result<Self> {
+        let file = |kind: &str| match setting.room {
+            Some(room) => format!("{kind}-{room}.toml"),
+            None => format!("{kind}.toml"),
+        };
+        let (mut devices, mut config) = (read(&file("sim"))?, read(&file("room"))?);
+        if setting.sound == Through::Pulse {
             devices = devices.replace("through = \"file\"", "through = \"pulse\"");
+        }
+        let hub = setting.hub.then(|| Hub::start(&dir.join("hub"))).transpose()?;
+        let mut reflector = None;
+        if let Some(line) = &setting.line {
+            let upstream = match &hub {
+                Some(hub) => hub.reflector.clone(),
+                None => reflector
+                    .insert(Reflector::start(&dir.join("reflector"), &[])?)
+                    .at
+                    .to_string(),
+            };
+            devices.push_str(&format!("\n[line]\nupstream = \"{upstream}\"\n"));
+            config.push_str(&format!(
+                "\n[line]\ngateway = \"{}\"\nmcu = \"{{line.mcu}}\"\nreflector = \"{{line.reflector}}\"\nrate_kbps = 2048\n",
+                line.gateway
+            ));
         }
         let sim = Sim::start(&dir.join("sim"), &devices)?;
         let nut = Nut::start(&dir.join("nut"), Path::new(sim.address("ups.dev_file")?))?;
-        let hub = with_hub.then(|| Hub::start(&dir.join("hub"))).transpose()?;
-        let mut config = sim.with_addresses(&read(&file("room"))?.replace("{ups}", &nut.address()));
+        let mut config = sim.with_addresses(&config.replace("{ups}", &nut.address()));
         if let Some(hub) = &hub {
             config.push_str(&format!("\n[hub]\nbroker = \"{}\"\n", hub.broker));
         }
         let mut agent = Agent::new(&dir.join("agent"), &config)?;
-        if sound == Through::Pulse {
+        if setting.sound == Through::Pulse {
             agent = agent.with_env("PULSE_SERVER", sim.address("sound.server")?);
         }
-        Ok(Self { sim, nut, hub, agent })
+        Ok(Self {
+            sim,
+            nut,
+            hub,
+            agent,
+            _reflector: reflector,
+        })
     }
 
     /// Has the hub take the box's key.
@@ -227,11 +285,14 @@ pub fn play(name: &str) -> Result<()> {
     let text = std::fs::read_to_string(folder().join(format!("{name}.toml")))?;
     let scenario: Scenario = bridgepoint_protocol::written::read(name, &text)?;
     let dir = tempfile::tempdir()?;
-    let mut stage = Stage::set_in(
-        scenario.room.as_deref(),
+    let mut stage = Stage::set(
         dir.path(),
-        scenario.hub != HubState::None,
-        scenario.sound,
+        &Setting {
+            room: scenario.room.as_deref(),
+            hub: scenario.hub != HubState::None,
+            sound: scenario.sound,
+            line: scenario.line.clone(),
+        },
     )?;
     if scenario.hub != HubState::None {
         stage.enrol()?;
@@ -339,6 +400,11 @@ fn compare(expect: &Expect, check: &Check) -> Result<()> {
             }
             Some(_) => {}
         }
+    }
+    let carried = check.report.findings.iter().filter(|f| f.carried_ms.is_some());
+    let carried: Vec<&str> = carried.map(|f| f.check.as_str()).collect();
+    if carried != expect.carried {
+        wrong.push(format!("carried: {carried:?}; expected {:?}", expect.carried));
     }
     let others = check
         .report

@@ -35,4 +35,9 @@ scenarios! {
     preset_elsewhere "17-preset-elsewhere";
     microphone_noisy "18-microphone-noisy";
     sound_server "19-sound-server";
+    line_loses "20-line-loses";
+    gateway_dead "21-gateway-dead";
+    serial_port_unread "22-serial-port-unread";
+    in_call_carried "23-in-call-carried";
+    line_behind_hub "24-line-healthy-behind-hub";
 }

@@ -16,14 +16,19 @@ use std::process::{Command, Stdio};
 use anyhow::{Context as _, Result};
 use bridgepoint_protocol::claims::{Report, Status};
 use bridgepoint_tests::rig::process::run;
-use bridgepoint_tests::scenario::{Stage, prove_clean};
-use bridgepoint_tests::sim::spec::Through;
+use bridgepoint_tests::scenario::{Setting, Stage, prove_clean};
 
 const DEVICES: &str = "codec,camera";
 
 fn stage() -> Result<(tempfile::TempDir, Stage)> {
     let dir = tempfile::tempdir()?;
-    let stage = Stage::set_in(Some("serial"), dir.path(), false, Through::File)?;
+    let stage = Stage::set(
+        dir.path(),
+        &Setting {
+            room: Some("serial"),
+            ..Setting::default()
+        },
+    )?;
     Ok((dir, stage))
 }
 

@@ -8,7 +8,7 @@ use std::process::{Command, ExitCode, Stdio};
 use anyhow::{Context as _, Result, ensure};
 use bridgepoint_protocol::claims::{Finding, Report, Status};
 use bridgepoint_protocol::text::{self, Contacts, Lang, Params};
-use bridgepoint_tests::scenario::Stage;
+use bridgepoint_tests::scenario::{Line, Setting, Stage};
 use clap::Parser;
 
 /// Watch a room being checked, end to end.
@@ -43,7 +43,14 @@ fn show(arguments: &Arguments) -> Result<()> {
         "A room, a UPS, a broker and the province",
         "Phòng họp, UPS, máy chủ tỉnh",
     );
-    let mut stage = Stage::set(dir.path(), true)?;
+    let mut stage = Stage::set(
+        dir.path(),
+        &Setting {
+            hub: true,
+            line: Some(Line::default()),
+            ..Setting::default()
+        },
+    )?;
     let hub = stage.hub.as_ref().context("hub")?;
     for device in ["codec", "camera.main", "mic.chair", "mic.left"] {
         say(&format!("   {device:<12} {}", stage.sim.address(device)?))?;
@@ -54,6 +61,12 @@ fn show(arguments: &Arguments) -> Result<()> {
         stage.nut.address()
     ))?;
     say(&format!("   {:<12} {}   (mosquitto)", "broker", hub.broker))?;
+    say(&format!(
+        "   {:<12} {} → {}   (the hub's reflector)",
+        "line",
+        stage.sim.address("line.reflector")?,
+        hub.reflector
+    ))?;
 
     heading(
         "2",

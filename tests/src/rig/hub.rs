@@ -20,6 +20,8 @@ pub struct Hub {
     pub broker: String,
     /// Its page, `http://127.0.0.1:PORT`.
     pub page: String,
+    /// The line test's other end, `127.0.0.1:PORT` on UDP.
+    pub reflector: String,
 }
 
 impl Hub {
@@ -30,7 +32,7 @@ impl Hub {
     pub fn start(dir: &Path) -> Result<Self> {
         std::fs::create_dir_all(dir)?;
         let config = dir.join("hub.toml");
-        let text = "[hub]\norgs = [\"quang-ninh\"]\n[broker]\naddress = \"own\"\nlisten = \"127.0.0.1:0\"\n[page]\nlisten = \"127.0.0.1:0\"\n";
+        let text = "[hub]\norgs = [\"quang-ninh\"]\n[broker]\naddress = \"own\"\nlisten = \"127.0.0.1:0\"\n[page]\nlisten = \"127.0.0.1:0\"\n[reflector]\nlisten = \"127.0.0.1:0\"\n";
         std::fs::write(&config, text)?;
         let mut hub = Self {
             process: None,
@@ -38,13 +40,15 @@ impl Hub {
             state: dir.join("state"),
             broker: String::new(),
             page: String::new(),
+            reflector: String::new(),
         };
         hub.serve()?;
         // From now on the same ports, so that a hub that comes back is found again.
         let port = |address: &str| address.rsplit(':').next().unwrap_or("0").to_owned();
         let fixed = text
             .replacen("127.0.0.1:0", &format!("127.0.0.1:{}", port(&hub.broker)), 1)
-            .replacen("127.0.0.1:0", &format!("127.0.0.1:{}", port(&hub.page)), 1);
+            .replacen("127.0.0.1:0", &format!("127.0.0.1:{}", port(&hub.page)), 1)
+            .replacen("127.0.0.1:0", &hub.reflector, 1);
         std::fs::write(&hub.config, fixed)?;
         Ok(hub)
     }
@@ -76,6 +80,7 @@ impl Hub {
         };
         self.broker = word("broker")?;
         self.page = word("page")?;
+        self.reflector = word("reflector")?;
         self.process = Some(process);
         Ok(())
     }

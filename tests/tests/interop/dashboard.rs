@@ -9,7 +9,7 @@ use std::process::{Command, Stdio};
 use anyhow::{Context as _, Result, ensure};
 use bridgepoint_tests::rig::agent::Agent;
 use bridgepoint_tests::rig::mqtt::{self, Mosquitto};
-use bridgepoint_tests::scenario::Stage;
+use bridgepoint_tests::scenario::{Setting, Stage};
 use serde_json::{Value, json};
 
 use crate::packages::Packages;
@@ -47,7 +47,7 @@ fn a_dashboard_reads_what_the_report_has() -> Result<()> {
         &dir.path().join("broker"),
         &block("en", "user quang-ninh.bai-chay")?,
     )?;
-    let stage = Stage::set(dir.path(), false)?;
+    let stage = Stage::set(dir.path(), &Setting::default())?;
     let config = fs::read_to_string(stage.agent.config())?;
     let agent = Agent::new(
         &dir.path().join("agent"),
