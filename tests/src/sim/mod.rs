@@ -1,7 +1,7 @@
 //! A whole simulated room: codec, cameras, microphones, UPS, the line, with faults switched while it runs.
 //!
 //! * [`spec`]: the file that describes a room. * [`room`]: the running room, for programs and tests.
-//! * [`control`]: the control port, text lines. * [`cisco`], [`visca`], [`sound`], [`ups`], [`line`]: the devices.
+//! * [`control`]: the control port, text lines. * [`cisco`], [`visca`], [`sound`], [`ups`], [`mod@line`]: the devices.
 //! * [`faults`]: switches. * [`clock`]: time, which a test may move by hand. * [`random`]: seeded noise.
 //!
 //! The devices are written from the protocol facts alone and share no code with the drivers.
