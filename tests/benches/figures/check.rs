@@ -92,7 +92,10 @@ pub(crate) fn wedged(dir: &Path) -> Result<Row> {
             .collect();
         rooms
             .into_iter()
-            .map(|room| room.join().unwrap_or_else(|_| Err(anyhow::anyhow!("a room gave up"))))
+            .map(|room| {
+                room.join()
+                    .unwrap_or_else(|_| Err(anyhow::anyhow!("a room gave up")))
+            })
             .collect()
     });
     let taken: Vec<_> = taken.into_iter().collect::<Result<_>>()?;
@@ -109,7 +112,11 @@ fn wedged_room(dir: &Path, fault: &'static str) -> Result<(Duration, &'static st
     std::fs::create_dir_all(dir)?;
     let mut stage = Stage::set(dir, false)?;
     for microphone in ["mic.chair", "mic.left"] {
-        let file = stage.sim.address(microphone)?.trim_start_matches("file:").to_owned();
+        let file = stage
+            .sim
+            .address(microphone)?
+            .trim_start_matches("file:")
+            .to_owned();
         std::fs::remove_file(&file).with_context(|| file.clone())?;
         // A pipe into which nobody writes.
         mknodat(CWD, &file, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0)?;
@@ -128,7 +135,12 @@ fn wedged_room(dir: &Path, fault: &'static str) -> Result<(Duration, &'static st
         .map(|f| f.check.as_str())
         .collect();
     ensure!(passed.is_empty(), "not everything hangs: {passed:?} passed");
-    let slowest = check.report.findings.iter().max_by_key(|f| f.ms).context("findings")?;
+    let slowest = check
+        .report
+        .findings
+        .iter()
+        .max_by_key(|f| f.ms)
+        .context("findings")?;
     let slowest = format!("{} {}", slowest.check, time(Duration::from_millis(slowest.ms)));
     Ok((took, fault, slowest))
 }

@@ -81,7 +81,9 @@ pub(crate) fn receipted(stage: &Stage, dir: &Path) -> Result<Vec<Row>> {
             }
             Ok(())
         });
-        measured.join().unwrap_or_else(|_| Err(anyhow::anyhow!("the desk gave up")))
+        measured
+            .join()
+            .unwrap_or_else(|_| Err(anyhow::anyhow!("the desk gave up")))
     })?;
     taken.sort_by_key(|f| f.desk);
     let Filled {
@@ -100,15 +102,15 @@ pub(crate) fn receipted(stage: &Stage, dir: &Path) -> Result<Vec<Row>> {
         time(verify / each),
         time(sign / each)
     );
-    let what = format!("hub, one core: reports of {findings} findings ({:.1} KiB)", kib(size));
+    let what = format!(
+        "hub, one core: reports of {findings} findings ({:.1} KiB)",
+        kib(size)
+    );
     let share = quotient(verify, desk);
     Ok(vec![
-        Row::new(
-            format!("{what}, verified, stored, receipted"),
-            shown(desk),
-        )
-        .beside(format!("bare ring verification {}", shown(verify)), share)
-        .at_least(share, 0.6, ""),
+        Row::new(format!("{what}, verified, stored, receipted"), shown(desk))
+            .beside(format!("bare ring verification {}", shown(verify)), share)
+            .at_least(share, 0.6, ""),
         Row::new("the same", shown(desk)).beside(
             format!("bare ring verification and signature {}", shown(verify + sign)),
             quotient(verify + sign, desk),
@@ -134,7 +136,11 @@ pub(crate) fn envelopes(stage: &Stage) -> Result<Vec<Row>> {
         let opened = open(black_box(jws.as_bytes()), &[Kind::Report], known).unwrap();
         black_box(opened.claims::<Report>().unwrap());
     });
-    let beside = format!("bare ring verification of {:.1} KiB {}", kib(jws.len()), time(bare));
+    let beside = format!(
+        "bare ring verification of {:.1} KiB {}",
+        kib(jws.len()),
+        time(bare)
+    );
     Ok(vec![
         Row::new("envelope opened (header, key, signature)", time(opened))
             .beside(&beside, quotient(opened, bare)),
@@ -278,7 +284,9 @@ fn read(jws: &str) -> Result<Report> {
 /// This thread stays on the first core that it may use.
 fn on_one_core() -> Result<()> {
     let may = sched_getaffinity(None)?;
-    let first = (0..CpuSet::MAX_CPU).find(|core| may.is_set(*core)).context("a core")?;
+    let first = (0..CpuSet::MAX_CPU)
+        .find(|core| may.is_set(*core))
+        .context("a core")?;
     let mut one = CpuSet::new();
     one.set(first);
     Ok(sched_setaffinity(None, &one)?)

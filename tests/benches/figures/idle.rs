@@ -136,7 +136,10 @@ fn window(watched: &[(&'static str, Process)]) -> Result<Vec<Idle>> {
     // What the start has left to do is done in the first seconds.
     pass(Duration::from_secs(10));
     let began = now();
-    let before: Vec<Threads> = watched.iter().map(|(_, p)| threads(p.id())).collect::<Result<_>>()?;
+    let before: Vec<Threads> = watched
+        .iter()
+        .map(|(_, p)| threads(p.id()))
+        .collect::<Result<_>>()?;
     pass(WINDOW);
     let window = now() - began;
     let mut found = Vec::new();
@@ -188,7 +191,10 @@ fn threads(process: u32) -> Result<Threads> {
     let folder = format!("/proc/{process}/task");
     for thread in fs::read_dir(&folder).with_context(|| folder.clone())? {
         let path = thread?.path();
-        let id = path.file_name().and_then(|id| id.to_str()?.parse().ok()).context("a thread's id")?;
+        let id = path
+            .file_name()
+            .and_then(|id| id.to_str()?.parse().ok())
+            .context("a thread's id")?;
         // A thread that ends between the list and the look at it is not counted.
         let (Ok(times), Ok(status)) = (
             fs::read_to_string(path.join("schedstat")),
@@ -214,7 +220,10 @@ fn memory(process: u32) -> Result<BTreeMap<String, u64>> {
     let text = fs::read_to_string(&path).with_context(|| path.clone())?;
     let kilobytes = |line: &str| {
         let (name, rest) = line.split_once(':')?;
-        Some((name.to_owned(), rest.trim().strip_suffix(" kB")?.trim().parse().ok()?))
+        Some((
+            name.to_owned(),
+            rest.trim().strip_suffix(" kB")?.trim().parse().ok()?,
+        ))
     };
     Ok(text.lines().filter_map(kilobytes).collect())
 }

@@ -31,7 +31,10 @@ const PARTS: [&str; 5] = ["check", "wedged", "idle", "hub", "media"];
 
 fn main() -> Result<()> {
     // cargo adds an option of its own.
-    let wanted: Vec<String> = std::env::args().skip(1).filter(|word| !word.starts_with('-')).collect();
+    let wanted: Vec<String> = std::env::args()
+        .skip(1)
+        .filter(|word| !word.starts_with('-'))
+        .collect();
     for word in &wanted {
         ensure!(
             PARTS.contains(&word.as_str()),

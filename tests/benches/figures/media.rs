@@ -56,12 +56,9 @@ pub(crate) fn starts(stage: &Stage, dir: &Path) -> Result<Vec<Row>> {
     let mut rows = vec![
         Row::new("bridgepoint-agent --version", time(version)).beside(&beside, quotient(version, none)),
         // A file is read as fast as it can be: all of it is cost.
-        Row::new(
-            "media child on a file: start, figures, end",
-            time(warm),
-        )
-        .beside(&beside, quotient(warm, none))
-        .at_most(warm.as_secs_f64() * 1e3, 40.0, " ms"),
+        Row::new("media child on a file: start, figures, end", time(warm))
+            .beside(&beside, quotient(warm, none))
+            .at_most(warm.as_secs_f64() * 1e3, 40.0, " ms"),
         Row::new("the same with no list of plug-ins yet", time(cold)).beside(&beside, quotient(cold, none)),
     ];
     match Pulse::start(&dir.join("pulse")) {
