@@ -22,10 +22,10 @@ const WINDOW: Duration = Duration::from_secs(75);
 /// What the kernel says of a process, and of the window.
 struct Idle {
     name: &'static str,
-    /// Resident memory, its own part of shared pages, what is in no file; kB.
+    /// Resident memory, its own part of shared pages, what it has written itself; kB.
     rss: u64,
     pss: u64,
-    anonymous: u64,
+    own: u64,
     threads: usize,
     /// On a processor in the window, ns.
     ran_ns: u64,
@@ -55,12 +55,12 @@ pub(crate) fn idle(dir: &Path) -> Result<Vec<Row>> {
     let found = window(&watched)?;
     for idle in &found {
         eprintln!(
-            "  {}: RSS {} kB, PSS {} kB, anonymous {} kB, {} threads; in {:.0} s: {:.1} ms on a processor, \
+            "  {}: RSS {} kB, PSS {} kB, its own {} kB, {} threads; in {:.0} s: {:.1} ms on a processor, \
              {} waits, {} turns",
             idle.name,
             idle.rss,
             idle.pss,
-            idle.anonymous,
+            idle.own,
             idle.threads,
             idle.window.as_secs_f64(),
             idle.ran_ns as f64 / 1e6,
@@ -97,8 +97,8 @@ const FIGURES: [Figure; 5] = [
     ("its share of shared pages (PSS)", "MB", None, 1, |i| {
         i.pss as f64 / 1024.0
     }),
-    ("memory in no file (anonymous)", "MB", None, 1, |i| {
-        i.anonymous as f64 / 1024.0
+    ("memory of its own (written by it)", "MB", None, 1, |i| {
+        i.own as f64 / 1024.0
     }),
     ("wakeups", "/s", Some(0.2), 2, |i| {
         i.waits as f64 / i.window.as_secs_f64()
@@ -157,7 +157,7 @@ fn window(watched: &[(&'static str, Process)]) -> Result<Vec<Idle>> {
             name,
             rss: memory.get("Rss").copied().unwrap_or_default(),
             pss: memory.get("Pss").copied().unwrap_or_default(),
-            anonymous: memory.get("Anonymous").copied().unwrap_or_default(),
+            own: memory.get("Private_Dirty").copied().unwrap_or_default(),
             threads: after.len(),
             ran_ns,
             waits,

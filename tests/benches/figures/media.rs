@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Context as _, Result, bail, ensure};
 use bridgepoint_tests::rig::{built, installed};
 use bridgepoint_tests::scenario::Stage;
 
@@ -65,7 +65,7 @@ pub(crate) fn starts(stage: &Stage, dir: &Path) -> Result<Vec<Row>> {
         Ok(pulse) => {
             let live = some(|| {
                 ended(
-                    media().envs(pulse.env()),
+                    media().envs(places(&pulse.home)),
                     &sound(serde_json::json!({ "pulse": "room.monitor" })),
                 )
             })?;
@@ -88,12 +88,14 @@ pub(crate) fn starts(stage: &Stage, dir: &Path) -> Result<Vec<Row>> {
 struct Pulse {
     home: String,
     server: Child,
+    listener: Child,
 }
 
 impl Pulse {
     fn start(home: &Path) -> Result<Self> {
         fs::create_dir_all(home)?;
         let home = home.display().to_string();
+        let parec = installed("parec", &["/usr/bin"])?;
         let mut server = Command::new(installed("pulseaudio", &["/usr/bin"])?)
             .args(["-n", "--daemonize=no", "--exit-idle-time=-1", "--use-pid-file=no"])
             .args(["--log-level=info", "--log-target=stderr"])
@@ -102,38 +104,56 @@ impl Pulse {
             .arg(format!(
                 "module-native-protocol-unix auth-anonymous=1 socket={home}/pulse.sock"
             ))
-            .env("HOME", &home)
-            .env("XDG_RUNTIME_DIR", &home)
+            .envs(places(&home))
             .env("LC_ALL", "C")
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::piped())
             .spawn()?;
         let log = server.stderr.take().context("its log")?;
-        let pulse = Self { home, server };
         let mut lines = BufReader::new(log).lines().map_while(Result::ok);
-        ensure!(
-            lines.any(|line| line.contains("Daemon startup complete")),
-            "PulseAudio did not start"
-        );
+        let up = lines.any(|line| line.contains("Daemon startup complete"));
         // Read on, so that it is never blocked by its own log.
         std::thread::spawn(move || lines.for_each(drop));
-        Ok(pulse)
+        // A room made of nothing gives its sound in blocks of two seconds, until somebody listens closely.
+        let listener = Command::new(parec)
+            .args(["--latency-msec=10", "--device=room.monitor"])
+            .envs(places(&home))
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn();
+        match listener {
+            Ok(listener) if up => Ok(Self {
+                home,
+                server,
+                listener,
+            }),
+            other => {
+                server.kill()?;
+                server.wait()?;
+                other.map(drop)?;
+                bail!("PulseAudio did not start")
+            }
+        }
     }
+}
 
-    fn env(&self) -> [(&'static str, String); 3] {
-        [
-            ("PULSE_SERVER", format!("unix:{}/pulse.sock", self.home)),
-            ("HOME", self.home.clone()),
-            ("XDG_RUNTIME_DIR", self.home.clone()),
-        ]
-    }
+/// Where a program finds the sound server in `home`, and nothing of the user's.
+fn places(home: &str) -> [(&'static str, String); 3] {
+    [
+        ("PULSE_SERVER", format!("unix:{home}/pulse.sock")),
+        ("HOME", home.to_owned()),
+        ("XDG_RUNTIME_DIR", home.to_owned()),
+    ]
 }
 
 impl Drop for Pulse {
     fn drop(&mut self) {
-        let _already_gone = self.server.kill();
-        let _reaped = self.server.wait();
+        for child in [&mut self.listener, &mut self.server] {
+            let _already_gone = child.kill();
+            let _reaped = child.wait();
+        }
     }
 }
 
