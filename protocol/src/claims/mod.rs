@@ -69,3 +69,28 @@ impl<T> From<T> for Word<T> {
         Self::Known(word)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn any_text_is_a_word_and_comes_back_as_it_was(text in "\\PC{0,20}|pass|warn|fail|unknown|skipped") {
+            let json = serde_json::to_string(&text).unwrap();
+            let word: Word<Status> = serde_json::from_str(&json).unwrap();
+            prop_assert_eq!(serde_json::to_string(&word).unwrap(), json);
+            let known = Status::ALL.iter().copied().find(|status| status.word() == text);
+            prop_assert_eq!(word == Word::Foreign(text), known.is_none());
+        }
+
+        #[test]
+        fn any_bytes_are_a_word_or_an_error(bytes in proptest::collection::vec(any::<u8>(), 0..40)) {
+            let word: Result<Word<Status>, _> = serde_json::from_slice(&bytes);
+            let value: Result<String, _> = serde_json::from_slice(&bytes);
+            prop_assert_eq!(word.is_ok(), value.is_ok(), "only text is a word");
+        }
+    }
+}

@@ -40,7 +40,12 @@ pub(crate) fn idle(dir: &Path) -> Result<Vec<Row>> {
     let province = Province::approved()?;
     let (daemon, _page) = province.agent.daemon()?;
     let check = province.agent.check(&[])?;
-    ensure!(check.code == 0, "{}", check.stderr);
+    // A machine that is busy with other things warns of its own load.
+    ensure!(
+        check.code <= 1,
+        "the room is not healthy: {:?}",
+        check.report.findings
+    );
     // The daemon has the hub's receipt for it, so that nothing is on its way any more.
     province.hub_has("the check", |room| room.to_string().contains(&check.report.run))?;
     let mut watched = vec![("bridgepoint-agent run", daemon)];
