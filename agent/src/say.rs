@@ -1,13 +1,16 @@
 //! What the command line prints: results in the technician's words, with shapes beside colours.
 
 use std::io::IsTerminal as _;
+use std::sync::Arc;
 
 use bridgepoint_protocol::check::{Group, Probe, row_of};
-use bridgepoint_protocol::claims::{Finding, Report, Status, Verdict};
+use bridgepoint_protocol::claims::{Finding, Meeting, Plan, Report, Status, Verdict};
 use bridgepoint_protocol::envelope::Kid;
+use bridgepoint_protocol::schedule;
 use bridgepoint_protocol::text::{self, Contacts, Lang, Params};
 use bridgepoint_protocol::verdict::{open_points, open_questions};
 
+use crate::calendar;
 use crate::config::Settings;
 use crate::run::Progress;
 
@@ -62,6 +65,29 @@ impl Dress {
     }
 }
 
+/// The next meeting, or the one that is on, in a line.
+pub(crate) fn meeting(meeting: &Meeting, now_ms: i64, lang: Lang) -> String {
+    let subject = serde_json::Value::from(meeting.subject.as_str());
+    if meeting.start_ms <= now_ms {
+        let until_ms = schedule::end(meeting.start_ms, meeting.length_min);
+        let time = text::moment(lang, until_ms, now_ms);
+        return text::ui(
+            lang,
+            "meeting-on",
+            &params([("subject", subject), ("time", time.into())]),
+        );
+    }
+    let time = text::moment(lang, meeting.start_ms, now_ms);
+    // Minutes are whole: 90 minutes before, it is said so for a whole minute.
+    let left_ms = (meeting.start_ms - now_ms).saturating_add(59_999) / 60_000 * 60_000;
+    let said = params([
+        ("subject", subject),
+        ("time", time.into()),
+        ("remaining_ms", left_ms.into()),
+    ]);
+    text::ui(lang, "next-meeting", &said)
+}
+
 /// Parameters from pairs.
 pub(crate) fn params<const N: usize>(pairs: [(&str, serde_json::Value); N]) -> Params {
     pairs
@@ -70,9 +96,28 @@ pub(crate) fn params<const N: usize>(pairs: [(&str, serde_json::Value); N]) -> P
         .collect()
 }
 
+/// What lies around a report: whom to ring, and by when what is wrong has to be cleared.
+#[derive(Debug, Clone)]
+pub(crate) struct Around<'a> {
+    /// The room.
+    pub(crate) settings: &'a Settings,
+    /// The province's plan for it.
+    pub(crate) plan: Option<Arc<Plan>>,
+    /// The wall clock, UTC milliseconds.
+    pub(crate) now_ms: i64,
+}
+
+impl Around<'_> {
+    fn deadline_ms(&self) -> Option<i64> {
+        let meetings = calendar::meetings(self.plan.as_ref());
+        crate::schedule::deadline_after(meetings, &self.settings.profile, self.now_ms)
+    }
+}
+
 /// A report as a person reads it: the verdict, what is wrong first, then everything by group.
-pub(crate) fn report(report: &Report, settings: &Settings, lang: Lang, dress: Dress) -> String {
-    let contacts = Contacts::new(&settings.contacts);
+pub(crate) fn report(report: &Report, around: &Around<'_>, lang: Lang, dress: Dress) -> String {
+    let settings = around.settings;
+    let contacts = Contacts::new(&calendar::contacts(&settings.contacts, around.plan.as_ref()));
     let mut out = String::new();
     let verdict = report.claimed_verdict();
     out.push_str(&format!("{}\n", settings.name));
@@ -80,7 +125,7 @@ pub(crate) fn report(report: &Report, settings: &Settings, lang: Lang, dress: Dr
         "{}\n",
         dress.verdict(verdict, text::verdict(lang, verdict))
     ));
-    out.push_str(&format!("{}\n", verdict_line(report, lang)));
+    out.push_str(&format!("{}\n", verdict_line(report, around, lang)));
     let mut wrong: Vec<&Finding> = report
         .findings
         .iter()
@@ -129,7 +174,7 @@ pub(crate) fn report(report: &Report, settings: &Settings, lang: Lang, dress: Dr
 }
 
 /// The line below the verdict.
-pub(crate) fn verdict_line(report: &Report, lang: Lang) -> String {
+fn verdict_line(report: &Report, around: &Around<'_>, lang: Lang) -> String {
     let n = match report.claimed_verdict() {
         Verdict::Unknown => open_questions(&report.findings),
         Verdict::NotReady => report
@@ -140,11 +185,11 @@ pub(crate) fn verdict_line(report: &Report, lang: Lang) -> String {
         Verdict::Ready | Verdict::Degraded => open_points(&report.findings),
     };
     let time = text::clock_time(lang, report.finished_ms);
-    text::verdict_line(
-        lang,
-        report.claimed_verdict(),
-        &params([("n", n.into()), ("time", time.into())]),
-    )
+    let mut said = params([("n", n.into()), ("time", time.into())]);
+    if let Some(at_ms) = around.deadline_ms() {
+        said.insert("deadline".into(), text::moment(lang, at_ms, around.now_ms).into());
+    }
+    text::verdict_line(lang, report.claimed_verdict(), &said)
 }
 
 fn line(finding: &Finding, lang: Lang, contacts: &Contacts, dress: Dress) -> String {

@@ -12,6 +12,7 @@ use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, Buf
 use tokio::net::{UnixListener, UnixStream};
 
 use crate::front::{Front, Told};
+use crate::life::Pulse;
 use crate::said::{Said, Say};
 use crate::station::Order;
 
@@ -69,9 +70,13 @@ pub(crate) fn listen(path: &Path) -> io::Result<UnixListener> {
 }
 
 /// Serves whoever connects.
-pub(crate) async fn serve(listener: UnixListener, front: Arc<Front>) {
+pub(crate) async fn serve(listener: UnixListener, front: Arc<Front>, mut pulse: Pulse) {
     loop {
-        match listener.accept().await {
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
+            () = pulse.beat() => continue,
+        };
+        match accepted {
             Ok((stream, _)) => {
                 let front = Arc::clone(&front);
                 tokio::spawn(async move {

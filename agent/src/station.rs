@@ -9,13 +9,15 @@ use bridgepoint_hw::host::Roots;
 use bridgepoint_hw::media::Program;
 use bridgepoint_protocol::WIRE_VERSION;
 use bridgepoint_protocol::claims::{
-    Attest, ClockState, EntryLink, Finding, Receipt, Report, Scope, Status, Trigger,
+    Attest, ClockState, Contact, EntryLink, Finding, Plan, Receipt, Report, Scope, Status, Trigger,
 };
 use bridgepoint_protocol::envelope::{Kind, SigningKey};
 use bridgepoint_protocol::verdict::verdict;
 use tokio::sync::{mpsc, watch};
 
 use crate::baseline::{Baseline, BaselineError};
+use crate::calendar::{self, Calendar, PlanError, Taken};
+use crate::carry::carry;
 use crate::clock;
 use crate::config::Settings;
 use crate::key::{self, KeyError};
@@ -23,6 +25,7 @@ use crate::logbook::{Logbook, LogbookError, Stamp};
 use crate::pin::{Pin, PinError};
 use crate::run::{LogbookKeys, Progress, Run, Tools};
 use crate::said::{Said, Say};
+use crate::schedule::{self, Clocks};
 use crate::state::{StateDir, StateLock};
 
 /// The box at work. The state directory is locked while this lives.
@@ -35,6 +38,8 @@ pub(crate) struct Station {
     pub(crate) key: SigningKey,
     book: Mutex<Logbook>,
     pin: Mutex<Pin>,
+    calendar: Mutex<Calendar>,
+    planned: watch::Sender<()>,
     media: Program,
     boot: String,
     receipts: watch::Sender<u64>,
@@ -125,12 +130,15 @@ impl Station {
         let key = key::load_or_make(&state)?;
         let book = Logbook::open(state.join("logbook"))?;
         let pin = Pin::load(&state)?;
+        let calendar = Calendar::load(&state, pin.verifying().as_ref(), &settings.address);
         Ok(Arc::new(Self {
             settings: Arc::new(settings),
             state,
             key,
             book: Mutex::new(book),
             pin: Mutex::new(pin),
+            calendar: Mutex::new(calendar),
+            planned: watch::channel(()).0,
             media,
             boot: boot_id(),
             receipts: watch::channel(0).0,
@@ -148,14 +156,74 @@ impl Station {
         self.pin.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// The province's plan of meetings, as long as the key that signed it is the pinned one.
+    pub(crate) fn plan(&self) -> Option<Arc<Plan>> {
+        let hub = self.pin().verifying();
+        self.calendar().plan(hub.as_ref())
+    }
+
+    /// Takes a plan that came: verified, kept, its challenge answered by the next entry.
+    ///
+    /// # Errors
+    /// [`PlanError`]; after [`PlanError::Io`] it is followed all the same.
+    pub(crate) fn take_plan(&self, jws: &[u8]) -> Result<Taken, PlanError> {
+        let hub = self.pin().verifying();
+        let room = &self.settings.address;
+        let taken = self.calendar().take(jws, hub.as_ref(), room, &self.state);
+        if matches!(taken, Ok(Taken::New) | Err(PlanError::Io(..))) {
+            if let Some(nonce) = self.plan().and_then(|plan| plan.nonce.clone()) {
+                self.book().challenge(nonce);
+            }
+            self.plan_changed();
+        }
+        taken
+    }
+
+    /// Every change of the plan.
+    pub(crate) fn plans(&self) -> watch::Receiver<()> {
+        self.planned.subscribe()
+    }
+
+    /// The plan is another, or void because another hub key was pinned.
+    pub(crate) fn plan_changed(&self) {
+        self.planned.send_replace(());
+    }
+
+    /// Where the line test goes, as the plan says, `host:port`.
+    #[allow(dead_code)] // for the line test, whose address may come from the plan alone
+    pub(crate) fn reflector(&self) -> Option<String> {
+        self.plan()?.reflector.clone()
+    }
+
+    /// Whom to ring: the room's own contacts, then the plan's.
+    pub(crate) fn contacts(&self) -> Vec<Contact> {
+        calendar::contacts(&self.settings.contacts, self.plan().as_ref())
+    }
+
+    /// The clocks, as they stand.
+    pub(crate) fn clocks(&self) -> Clocks {
+        Clocks {
+            wall_ms: clock::wall_ms(),
+            mono_ms: clock::since_boot_ms(),
+            boot: self.boot.clone(),
+        }
+    }
+
+    fn calendar(&self) -> MutexGuard<'_, Calendar> {
+        self.calendar.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Makes a check, signs it and keeps it. The report is durable when this returns, unless `kept` says why not.
     pub(crate) async fn check(
         &self,
-        order: Order,
+        mut order: Order,
         progress: mpsc::UnboundedSender<Progress>,
         cancel: watch::Receiver<bool>,
     ) -> Made {
         let started_ms = clock::wall_ms();
+        if order.trigger.meeting.is_none() {
+            order.trigger.meeting = self.meeting_of_the_hour(started_ms);
+        }
         let baseline = Baseline::load(&self.state).unwrap_or_else(|error| {
             tracing::error!(%error, "nothing can be compared with the rehearsal");
             None
@@ -168,7 +236,10 @@ impl Station {
             cancel,
             progress,
         };
-        let findings = run.make().await;
+        let mut findings = run.make().await;
+        if let Some(meeting) = &order.trigger.meeting {
+            carry(&mut findings, &self.runs_for(meeting));
+        }
         let stamp = self.stamp();
         let mut report = self.report(order, findings, started_ms);
         let kept = {
@@ -183,6 +254,28 @@ impl Station {
             logbook_refused(&mut report, error, &self.settings);
         }
         Made { report, kept }
+    }
+
+    /// The meeting that a check is for where nobody said.
+    fn meeting_of_the_hour(&self, now_ms: i64) -> Option<String> {
+        let plan = self.plan();
+        let meetings = calendar::meetings(plan.as_ref());
+        schedule::meeting_of_the_hour(meetings, &self.settings.profile, now_ms)
+            .map(|meeting| meeting.id.clone())
+    }
+
+    /// The runs that were made for a meeting, oldest first.
+    fn runs_for(&self, meeting: &str) -> Vec<Report> {
+        let mut runs = Vec::new();
+        let read = crate::logbook::each_report(&self.logbook_dir(), |report| {
+            if report.trigger.meeting.as_deref() == Some(meeting) {
+                runs.push(report);
+            }
+        });
+        if let Err(error) = read {
+            tracing::error!(%error, "earlier results for this meeting cannot be read");
+        }
+        runs
     }
 
     /// Keeps the last full run as the accepted rehearsal, and writes into the logbook who did it (R20).

@@ -21,9 +21,12 @@ use tokio::sync::{mpsc, watch};
 
 pub(crate) use delivery::Delivery;
 
+use crate::calendar;
 use crate::clock;
 use crate::config::Hub;
+use crate::life::Pulse;
 use crate::said::{Said, Say};
+use crate::schedule;
 use crate::station::Station;
 use mqtt::{Connect, Happened, Session, Tag};
 
@@ -58,6 +61,15 @@ pub(crate) struct Uplink {
     /// How delivery stands.
     pub(crate) standing: watch::Receiver<Standing>,
     nudge: mpsc::UnboundedSender<Nudge>,
+    presence: watch::Sender<Option<PresenceState>>,
+}
+
+/// For whom is delivered.
+pub(crate) enum For {
+    /// A command that makes or sends something and ends.
+    Command,
+    /// The daemon, which says how the box stands and asks for signs of life.
+    Daemon(Pulse),
 }
 
 /// Why delivery cannot be started: the configuration names something that cannot be used.
@@ -102,7 +114,7 @@ impl Uplink {
     ///
     /// # Errors
     /// [`UplinkError`] when a file of the configuration (certificate, password) cannot be used.
-    pub(crate) fn start(station: Arc<Station>, hub: &Hub) -> Result<Self, UplinkError> {
+    pub(crate) fn start(station: Arc<Station>, hub: &Hub, whom: For) -> Result<Self, UplinkError> {
         let tls = hub.tls.as_ref().map(mqtt::tls).transpose()?;
         let own_name = station.settings.address.mqtt_user();
         let password = match &hub.password_file {
@@ -121,6 +133,11 @@ impl Uplink {
         };
         let (nudge, nudged) = mpsc::unbounded_channel();
         let (tell, standing) = watch::channel(Standing::Connecting);
+        let (pulse, state) = match whom {
+            For::Command => (None, Some(PresenceState::Online)),
+            For::Daemon(pulse) => (Some(pulse), None),
+        };
+        let (presence, present) = watch::channel(state);
         let mut driver = Driver {
             configured_key: hub.key.clone(),
             station,
@@ -130,14 +147,29 @@ impl Uplink {
             delivery: Delivery::default(),
             enrolment: None,
             subscribed: true,
+            present,
+            pulse,
         };
         tokio::spawn(async move { driver.drive().await });
-        Ok(Self { standing, nudge })
+        Ok(Self {
+            standing,
+            nudge,
+            presence,
+        })
     }
 
     /// Something new is in the logbook.
     pub(crate) fn new_entry(&self) {
         let _ended = self.nudge.send(Nudge::NewEntry);
+    }
+
+    /// How the box stands from now on; said when it changes, and on every new connection.
+    pub(crate) fn presence(&self, state: PresenceState) {
+        self.presence.send_if_modified(|held| {
+            let changes = *held != Some(state);
+            *held = Some(state);
+            changes
+        });
     }
 
     /// Says good-bye and ends, within `patience`.
@@ -159,6 +191,10 @@ struct Driver {
     enrolment: Option<Sealed>,
     /// False when the broker has refused a subscription: it is asked again with the next enrolment.
     subscribed: bool,
+    /// How the box stands; `None` before the daemon has looked.
+    present: watch::Receiver<Option<PresenceState>>,
+    /// Answers when the daemon asks for signs of life.
+    pulse: Option<Pulse>,
 }
 
 /// Why a session ended.
@@ -196,9 +232,14 @@ impl Driver {
 
     /// Waits before the next attempt; true when told to stop. News cut the wait short.
     async fn wait(&mut self, how_long: Duration) -> bool {
-        match tokio::time::timeout(how_long, self.nudged.recv()).await {
-            Ok(Some(Nudge::NewEntry)) | Err(_) => false,
-            Ok(Some(Nudge::Stop) | None) => true,
+        let over = tokio::time::sleep(how_long);
+        tokio::pin!(over);
+        loop {
+            tokio::select! {
+                () = &mut over => return false,
+                nudge = self.nudged.recv() => return !matches!(nudge, Some(Nudge::NewEntry)),
+                () = beat(&mut self.pulse) => {}
+            }
         }
     }
 
@@ -227,6 +268,13 @@ impl Driver {
                     Some(Nudge::Stop) | None if connected => return self.leave(session, session_id).await,
                     Some(Nudge::Stop) | None => return End::Stopped,
                 },
+                changed = self.present.changed() => {
+                    if changed.is_ok() && connected {
+                        self.say_state(&mut session, session_id);
+                    }
+                    continue;
+                }
+                () = beat(&mut self.pulse) => continue,
             };
             match happened {
                 Err(why) => return End::Lost(why),
@@ -253,8 +301,9 @@ impl Driver {
     fn greet(&mut self, session: &mut Session, session_id: u64) {
         self.delivery.connected();
         self.subscribe(session);
-        let state = self.presence(PresenceState::Online, session_id);
+        let state = self.presence(PresenceState::Init, session_id);
         session.publish(Tag::Status, &self.topic(RoomTopic::State), true, state);
+        self.say_state(session, session_id);
         self.publish_readiness(session);
         self.tell.send_replace(if self.enrolled() {
             // Online only once the hub has shown the pinned key, or receipted something: another may stand there now.
@@ -262,6 +311,15 @@ impl Driver {
         } else {
             Standing::NotApproved
         });
+    }
+
+    /// Says how the box stands, once that is known.
+    fn say_state(&mut self, session: &mut Session, session_id: u64) {
+        let Some(state) = *self.present.borrow_and_update() else {
+            return;
+        };
+        let state = self.presence(state, session_id);
+        session.publish(Tag::Status, &self.topic(RoomTopic::State), true, state);
     }
 
     fn subscribe(&mut self, session: &Session) {
@@ -335,7 +393,13 @@ impl Driver {
     fn publish_readiness(&self, session: &mut Session) {
         match crate::station::last_full_report(&self.station.logbook_dir()) {
             Ok(Some(report)) => {
-                let payload = readiness::of(&report, self.station.settings.profile.validity_min).to_string();
+                let plan = self.station.plan();
+                let valid_until_ms = schedule::valid_until(
+                    calendar::meetings(plan.as_ref()),
+                    &self.station.settings.profile,
+                    report.finished_ms,
+                );
+                let payload = readiness::of(&report, valid_until_ms).to_string();
                 session.publish(Tag::Status, &self.topic(RoomTopic::Readiness), true, payload);
             }
             Ok(None) => {}
@@ -356,6 +420,14 @@ impl Driver {
 
     fn topic(&self, topic: RoomTopic) -> String {
         Topic::Room(self.station.settings.address.clone(), topic).to_string()
+    }
+}
+
+/// Answers when the daemon asks; without a daemon nobody does.
+async fn beat(pulse: &mut Option<Pulse>) {
+    match pulse {
+        Some(pulse) => pulse.beat().await,
+        None => std::future::pending().await,
     }
 }
 

@@ -7,6 +7,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use bridgepoint_protocol::name::{Name, RoomAddress};
 use tokio::sync::broadcast;
 
+use crate::agenda::Agenda;
 use crate::fleet::Standing;
 use crate::say::Sentence;
 
@@ -18,7 +19,17 @@ const CHANGES: usize = 1024;
 pub struct Board {
     rooms: RwLock<BTreeMap<RoomAddress, Arc<Standing>>>,
     health: RwLock<Health>,
-    changes: broadcast::Sender<RoomAddress>,
+    agenda: RwLock<Arc<Agenda>>,
+    changes: broadcast::Sender<Change>,
+}
+
+/// What has changed on the board.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Change {
+    /// A room.
+    Room(RoomAddress),
+    /// The meetings, and with them any room.
+    Meetings,
 }
 
 /// How the hub itself does.
@@ -26,6 +37,8 @@ pub struct Board {
 pub struct Health {
     /// Whether the connection to the broker stands, by organisation.
     pub broker: BTreeMap<Name, bool>,
+    /// How often that connection was made; a broker that was away may have forgotten what it kept.
+    pub joined: BTreeMap<Name, u64>,
     /// What is wrong with the store, if anything is.
     pub store: Option<Sentence>,
 }
@@ -35,6 +48,7 @@ impl Default for Board {
         Self {
             rooms: RwLock::default(),
             health: RwLock::default(),
+            agenda: RwLock::default(),
             changes: broadcast::channel(CHANGES).0,
         }
     }
@@ -75,13 +89,25 @@ impl Board {
         }
         for at in changed {
             // Nobody listening is no fault.
-            let _ = self.changes.send(at);
+            let _ = self.changes.send(Change::Room(at));
         }
     }
 
-    /// Listens for rooms that change.
+    /// The meetings.
     #[must_use]
-    pub fn changes(&self) -> broadcast::Receiver<RoomAddress> {
+    pub fn agenda(&self) -> Arc<Agenda> {
+        self.agenda.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Puts meetings on the board and tells who listens.
+    pub fn put_meetings(&self, agenda: Agenda) {
+        *self.agenda.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(agenda);
+        let _ = self.changes.send(Change::Meetings);
+    }
+
+    /// Listens for what changes.
+    #[must_use]
+    pub fn changes(&self) -> broadcast::Receiver<Change> {
         self.changes.subscribe()
     }
 

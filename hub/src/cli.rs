@@ -4,6 +4,7 @@
 
 use std::ffi::OsString;
 use std::io::{IsTerminal as _, Write as _};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -14,7 +15,7 @@ use tracing_subscriber::EnvFilter;
 
 use crate::config::{self, DEFAULT_FILE, DEFAULT_STATE, Settings};
 use crate::say::{Exit, Trouble, both};
-use crate::{key, proof, rooms, serve};
+use crate::{key, meetings, proof, reflector, rooms, serve};
 
 /// Máy chủ tỉnh: nhận, xác minh, lưu và hiển thị báo cáo của các điểm cầu.
 ///
@@ -42,6 +43,9 @@ enum Cmd {
     /// Các điểm cầu · rooms
     #[command(subcommand)]
     Room(RoomCmd),
+    /// Lịch họp · meetings
+    #[command(subcommand)]
+    Meeting(MeetingCmd),
     /// Khóa của máy chủ · the hub's signing key
     #[command(subcommand)]
     Key(KeyCmd),
@@ -49,6 +53,15 @@ enum Cmd {
     Verify {
         /// Tệp · file
         file: PathBuf,
+    },
+    /// Chỉ chạy điểm đo đường truyền · run the line test's other end alone
+    Reflector {
+        /// Địa chỉ và cổng UDP · where it listens [\[reflector\] listen, 0.0.0.0:9511]
+        #[arg(long, value_name = "IP:PORT")]
+        listen: Option<SocketAddr>,
+        /// Tổng tốc độ tối đa, mỗi chiều · all tests together, each way [\[reflector\] budget_kbps, 100000]
+        #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+        budget_kbps: Option<u32>,
     },
 }
 
@@ -84,6 +97,77 @@ struct DecideArgs {
     /// Không hỏi lại · do not ask
     #[arg(long)]
     yes: bool,
+}
+
+#[derive(Debug, Subcommand)]
+enum MeetingCmd {
+    /// Thêm một phiên họp · add a meeting
+    Add(Box<AddArgs>),
+    /// Các phiên họp sắp tới · meetings ahead, soonest first
+    List {
+        /// Cả những phiên đã qua · those that are over too
+        #[arg(long)]
+        all: bool,
+        /// Một tài liệu JSON · one JSON document
+        #[arg(long)]
+        json: bool,
+    },
+    /// Một phiên họp và các điểm cầu · one meeting with its rooms
+    Show {
+        /// Mã phiên họp · the meeting's id
+        id: String,
+        /// Một tài liệu JSON · one JSON document
+        #[arg(long)]
+        json: bool,
+    },
+    /// Hủy một phiên họp · cancel a meeting
+    Cancel {
+        /// Mã phiên họp · the meeting's id
+        id: String,
+    },
+}
+
+#[derive(Debug, Args)]
+struct AddArgs {
+    /// Đơn vị, khi máy chủ có nhiều · the organisation, when the hub has several
+    #[arg(long)]
+    org: Option<String>,
+    /// Tên phiên họp · subject
+    #[arg(long)]
+    subject: String,
+    /// Giờ họp chính thức, giờ Việt Nam · official start, time in Việt Nam: 2026-11-25T08:00
+    #[arg(long, value_name = "TIME")]
+    start: String,
+    /// Thời lượng, phút · length, minutes
+    #[arg(long, value_name = "MIN", default_value_t = 120)]
+    length: u32,
+    /// Giờ tổng duyệt · rehearsal
+    #[arg(long, value_name = "TIME")]
+    rehearsal: Option<String>,
+    /// all, hoặc các điểm cầu · all, or rooms: bai-chay,hong-gai
+    #[arg(long, value_name = "ROOM,…")]
+    rooms: String,
+    /// Điểm cầu chủ tọa · the chair room
+    #[arg(long, value_name = "ROOM")]
+    chair: Option<String>,
+    /// Họp đột xuất, khẩn cấp · called at short notice
+    #[arg(long)]
+    urgent: bool,
+    /// Tốc độ mỗi chiều, kbit/s · call rate each way, kbit/s
+    #[arg(long, value_name = "N")]
+    rate_kbps: Option<u32>,
+    /// Cần ghi hình · recording wanted
+    #[arg(long)]
+    recording: bool,
+    /// Cần trình chiếu · slides wanted
+    #[arg(long)]
+    slides: bool,
+    /// Cần phát video · video playback wanted
+    #[arg(long)]
+    video: bool,
+    /// Mã phiên họp [m-NĂM-THÁNG-NGÀY-SỐ] · its id
+    #[arg(long)]
+    id: Option<String>,
 }
 
 #[derive(Debug, Subcommand)]
@@ -202,6 +286,15 @@ fn command(command: &Cmd, place: Place, out: &mut impl std::io::Write) -> Result
         Cmd::Room(RoomCmd::Show { at, json }) => rooms::show(&store, &address(at)?, *json, lang, now_ms, out),
         Cmd::Room(RoomCmd::Approve(args)) => rooms::approve(&store, &wish(args)?, lang, now_ms, out),
         Cmd::Room(RoomCmd::Revoke(args)) => rooms::revoke(&store, &wish(args)?, lang, now_ms, out),
+        Cmd::Meeting(MeetingCmd::Add(args)) => {
+            let orgs = place.settings.as_ref().map(|settings| settings.orgs.as_slice());
+            meetings::add(&store, &args.wish(), orgs, lang, now_ms, out)
+        }
+        Cmd::Meeting(MeetingCmd::List { all, json }) => {
+            meetings::list(&store, *all, *json, lang, now_ms, out)
+        }
+        Cmd::Meeting(MeetingCmd::Show { id, json }) => meetings::show(&store, id, *json, lang, now_ms, out),
+        Cmd::Meeting(MeetingCmd::Cancel { id }) => meetings::cancel(&store, id, lang, now_ms, out),
         Cmd::Key(KeyCmd::Init) => {
             let (signing, made) = key::read_or_make(&place.state)?;
             key::show(&signing, Some(made), false, lang, out)
@@ -219,9 +312,40 @@ fn command(command: &Cmd, place: Place, out: &mut impl std::io::Write) -> Result
                 ),
             ))),
         },
+        Cmd::Reflector { listen, budget_kbps } => {
+            let written = place.settings.and_then(|settings| settings.reflector);
+            let usual = config::Reflector::default();
+            let written = written.unwrap_or(usual);
+            reflector::alone(
+                listen.unwrap_or(written.listen),
+                budget_kbps.unwrap_or(written.budget_kbps),
+                lang,
+                out,
+            )
+        }
         Cmd::Verify { file } => {
             let hub = key::read(&place.state)?.map(|signing| signing.verifying());
             proof::verify(file, &store, hub, lang, out)
+        }
+    }
+}
+
+impl AddArgs {
+    fn wish(&self) -> meetings::Wish {
+        meetings::Wish {
+            org: self.org.clone(),
+            subject: self.subject.clone(),
+            start: self.start.clone(),
+            length_min: self.length,
+            rehearsal: self.rehearsal.clone(),
+            rooms: self.rooms.clone(),
+            chair: self.chair.clone(),
+            urgent: self.urgent,
+            rate_kbps: self.rate_kbps,
+            recording: self.recording,
+            slides: self.slides,
+            video: self.video,
+            id: self.id.clone(),
         }
     }
 }

@@ -33,6 +33,12 @@ const DEFAULT_LISTEN_TLS: &str = "0.0.0.0:8883";
 /// Where the page is.
 const DEFAULT_PAGE: &str = "127.0.0.1:8090";
 
+/// Where the line test's other end listens.
+const DEFAULT_REFLECTOR: &str = "0.0.0.0:9511";
+
+/// What all line tests together may take, kbit/s.
+const DEFAULT_BUDGET_KBPS: u32 = 100_000;
+
 /// A valid configuration.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settings {
@@ -46,6 +52,19 @@ pub struct Settings {
     pub store: Option<PathBuf>,
     /// Where the page is served; always loopback.
     pub page: SocketAddr,
+    /// The line test's other end; `None` when the file has no `[reflector]`.
+    pub reflector: Option<Reflector>,
+}
+
+/// The line test's other end.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reflector {
+    /// Where it listens. Port 0 is any free one.
+    pub listen: SocketAddr,
+    /// `host:port` that the rooms are told; `None` when nothing says how they reach it.
+    pub advertise: Option<String>,
+    /// What all tests together may take, kbit/s at the IP layer, each way.
+    pub budget_kbps: u32,
 }
 
 /// The broker between the rooms and the hub.
@@ -76,6 +95,17 @@ pub struct Certificates {
     pub cert: PathBuf,
     /// Its key.
     pub key: PathBuf,
+}
+
+impl Default for Reflector {
+    /// As a `[reflector]` without a key.
+    fn default() -> Self {
+        Self {
+            listen: socket(DEFAULT_REFLECTOR),
+            advertise: None,
+            budget_kbps: DEFAULT_BUDGET_KBPS,
+        }
+    }
 }
 
 /// Reads and checks a file.
@@ -133,8 +163,7 @@ struct Written {
     store: WrittenStore,
     #[serde(default)]
     page: WrittenPage,
-    #[serde(default)]
-    reflector: WrittenReflector,
+    reflector: Option<WrittenReflector>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -210,13 +239,17 @@ fn settings(sheet: &Sheet<'_>) -> Result<Settings, WrittenError> {
         .as_ref()
         .map(|url| address::sqlite_file(sheet, url))
         .transpose()?;
-    check_reflector(sheet, &written.reflector)?;
     Ok(Settings {
         orgs: orgs(sheet, &written.hub.orgs)?,
         lang,
         broker: broker(sheet, written.broker.as_ref())?,
         store,
         page: page(sheet, &written.page)?,
+        reflector: written
+            .reflector
+            .as_ref()
+            .map(|written| reflector(sheet, written))
+            .transpose()?,
     })
 }
 
@@ -305,16 +338,31 @@ fn page(sheet: &Sheet<'_>, written: &WrittenPage) -> Result<SocketAddr, WrittenE
     Ok(listen)
 }
 
-/// The reflector is not part of this version; what is written for it is checked all the same, so that a
-/// mistake is found today and not on the day it is switched on.
-fn check_reflector(sheet: &Sheet<'_>, written: &WrittenReflector) -> Result<(), WrittenError> {
-    for word in [&written.listen, &written.advertise].into_iter().flatten() {
-        address::host_port(sheet, word)?;
-    }
-    match &written.budget_kbps {
-        Some(budget) if *budget.get_ref() == 0 => Err(sheet.wrong(budget, "budget_kbps must be more than 0")),
-        _ => Ok(()),
-    }
+fn reflector(sheet: &Sheet<'_>, written: &WrittenReflector) -> Result<Reflector, WrittenError> {
+    let listen = match &written.listen {
+        None => Reflector::default().listen,
+        Some(word) => address::socket(sheet, word)?,
+    };
+    // An address that stands for all of them, or a port that is not known yet, tells a room nothing.
+    let advertise = match &written.advertise {
+        Some(word) => {
+            address::host_port(sheet, word)?;
+            Some(word.get_ref().clone())
+        }
+        None => (!listen.ip().is_unspecified() && listen.port() != 0).then(|| listen.to_string()),
+    };
+    let budget_kbps = match &written.budget_kbps {
+        Some(budget) if *budget.get_ref() == 0 => {
+            return Err(sheet.wrong(budget, "budget_kbps must be more than 0"));
+        }
+        Some(budget) => *budget.get_ref(),
+        None => Reflector::default().budget_kbps,
+    };
+    Ok(Reflector {
+        listen,
+        advertise,
+        budget_kbps,
+    })
 }
 
 /// One of the defaults above.

@@ -12,12 +12,14 @@ use bridgepoint_protocol::name::{Name, RoomAddress};
 use crate::board::Board;
 use crate::bucket::{Bucket, Turn};
 use crate::challenge::Challenger;
+use crate::desk::plan::Plans;
 use crate::fleet::{Standing, standing};
 use crate::keyring::{KeyState, Keyring, RoomKey};
 use crate::store::{Store, StoreError};
 
 mod answer;
 mod keep;
+mod plan;
 
 /// The same gap is asked for again after this, milliseconds.
 const ASK_AGAIN_MS: i64 = 60_000;
@@ -57,8 +59,10 @@ pub struct Publish {
     pub org: Name,
     /// Its topic.
     pub topic: String,
-    /// Its text.
+    /// Its text; an empty one that is retained takes back what the broker keeps.
     pub payload: String,
+    /// The broker keeps it for who comes later.
+    pub retain: bool,
 }
 
 /// What follows from what was taken in.
@@ -87,6 +91,7 @@ pub struct Desk<S> {
     asked: HashMap<RoomAddress, Asked>,
     mark: i64,
     swept_ms: i64,
+    plans: Plans,
 }
 
 /// The gap that a room was asked for.
@@ -135,6 +140,7 @@ impl<S: Store> Desk<S> {
             }
         }
         board.put(rows);
+        let plans = Plans::open(&store, &keyring)?;
         Ok(Self {
             access: keyring.rooms_with_access(),
             access_stale: false,
@@ -150,6 +156,7 @@ impl<S: Store> Desk<S> {
             asked: HashMap::new(),
             mark,
             swept_ms: 0,
+            plans,
         })
     }
 
@@ -209,6 +216,13 @@ impl<S: Store> Desk<S> {
     pub fn tick(&mut self, now_ms: i64) -> Result<Answer, StoreError> {
         let mut answer = Answer::default();
         self.learn_news(now_ms, &mut answer.publish)?;
+        let mut plans = Vec::new();
+        if let Err(e) = self.tell_plans(now_ms, &mut plans) {
+            // What was learnt is answered all the same, with the next tick.
+            self.delay(now_ms, answer.publish);
+            return Err(e);
+        }
+        answer.publish.extend(plans);
         let later = self.delayed.split_off(&(now_ms + 1, 0));
         answer
             .publish
@@ -230,16 +244,20 @@ impl<S: Store> Desk<S> {
         Ok(answer)
     }
 
+    fn delay(&mut self, due_ms: i64, messages: Vec<Publish>) {
+        for message in messages {
+            self.delayed_count += 1;
+            self.delayed.insert((due_ms, self.delayed_count), message);
+        }
+    }
+
     /// Opens a transaction in which this process knows every decision of another: a repeated enrolment would
     /// else write over an approval what is remembered here. Receipts that follow go out with the next tick.
     fn begin_knowing_all(&mut self, now_ms: i64) -> Result<(), StoreError> {
         loop {
             let mut publish = Vec::new();
             self.learn_news(now_ms, &mut publish)?;
-            for message in publish {
-                self.delayed_count += 1;
-                self.delayed.insert((now_ms, self.delayed_count), message);
-            }
+            self.delay(now_ms, publish);
             self.store.begin()?;
             // From here on nobody else can write; whoever did since the look above is heard first.
             match self.store.change_mark() {
@@ -258,6 +276,7 @@ impl<S: Store> Desk<S> {
         let mark = self.store.change_mark()?;
         if mark != self.mark {
             self.learn_decisions(now_ms, publish)?;
+            self.plans.unread = true;
             self.mark = mark;
         }
         Ok(())

@@ -10,6 +10,7 @@ use serde::Serialize;
 
 use crate::fleet::{RoomState, merged, standing, state};
 use crate::keyring::{KeyState, RoomKey};
+use crate::rooms::agenda;
 use crate::store::{PastRun, Store, StoreError};
 
 /// Runs of the past that are shown.
@@ -134,7 +135,7 @@ pub fn detail<S: Store + ?Sized>(
         }
     }
     Ok(Some(RoomDetail {
-        state: state(Arc::new(standing(&kept)), now_ms),
+        state: state(Arc::new(standing(&kept)), &agenda(store, now_ms)?, now_ms),
         report: kept.full.map(|run| Arc::unwrap_or_clone(run.report)),
         findings,
         history: store.history(at, HISTORY)?,

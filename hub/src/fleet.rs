@@ -1,7 +1,7 @@
 //! How every room stands: kept rows and `now` in, [`RoomState`] out. Pure.
 //!
 //! In two steps, since rows change seldom and time always: [`standing`] reads the rows once, [`state`] adds the
-//! clock. A result stands for [`VALIDITY_MS`] by the hub's clock; without one a room is never shown as ready.
+//! clock and the meetings. A result stands for [`VALIDITY_MS`] by the hub's clock; without one a room is never shown as ready.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -11,7 +11,8 @@ use bridgepoint_protocol::claims::{Contact, Duty, Finding, PresenceState, Verdic
 use bridgepoint_protocol::name::{Name, RoomAddress};
 use serde::{Serialize, Serializer};
 
-use crate::store::Count;
+use crate::agenda::{Agenda, NextMeeting};
+use crate::store::{Checked, Count};
 
 mod rows;
 
@@ -118,6 +119,9 @@ pub struct Standing {
     pub last_seen_ms: Option<i64>,
     /// What the newest full run, with re-tests since, says.
     pub result: Option<Judged>,
+    /// The newest full run for each of the newest meetings; a room's JSON has the one for its next meeting.
+    #[serde(skip)]
+    pub checked: Vec<Checked>,
     /// The chain of its entries; separate from the verdict.
     pub chain: Chain,
     /// Messages that were refused, by reason.
@@ -160,6 +164,8 @@ pub struct Judged {
     pub duty: Option<Duty>,
     /// The full run's UUID.
     pub run: String,
+    /// The profile by which it was judged.
+    pub profile: String,
     /// The meeting it was made for.
     pub meeting: Option<String>,
     /// The checkpoint, e.g. `T-90`.
@@ -197,6 +203,8 @@ pub struct RoomState {
     pub since_ms: i64,
     /// When the result will be too old, UTC milliseconds; past when it is.
     pub expires_ms: Option<i64>,
+    /// Its next meeting, or the one that it is in.
+    pub meeting: Option<NextMeeting>,
 }
 
 fn inner<S: Serializer>(standing: &Arc<Standing>, serializer: S) -> Result<S::Ok, S::Error> {
@@ -205,10 +213,10 @@ fn inner<S: Serializer>(standing: &Arc<Standing>, serializer: S) -> Result<S::Ok
 
 /// All rooms at a moment, worst first, then by name.
 #[must_use]
-pub fn fleet(rooms: impl IntoIterator<Item = Arc<Standing>>, now_ms: i64) -> Vec<RoomState> {
+pub fn fleet(rooms: impl IntoIterator<Item = Arc<Standing>>, agenda: &Agenda, now_ms: i64) -> Vec<RoomState> {
     let mut states: Vec<RoomState> = rooms
         .into_iter()
-        .map(|standing| state(standing, now_ms))
+        .map(|standing| state(standing, agenda, now_ms))
         .collect();
     states.sort_by(|a, b| {
         (a.view, &a.standing.org, &a.standing.area, &a.standing.room).cmp(&(
@@ -223,18 +231,74 @@ pub fn fleet(rooms: impl IntoIterator<Item = Arc<Standing>>, now_ms: i64) -> Vec
 
 /// One room at a moment.
 #[must_use]
-pub fn state(standing: Arc<Standing>, now_ms: i64) -> RoomState {
+pub fn state(standing: Arc<Standing>, agenda: &Agenda, now_ms: i64) -> RoomState {
     let expires_ms = standing
         .result
         .as_ref()
         .map(|r| r.measured_ms.saturating_add(VALIDITY_MS));
-    let (view, since_ms) = view(&standing, now_ms);
+    let meeting = agenda.next(&standing, now_ms);
+    let due = meeting.as_ref().filter(|meeting| meeting.due);
+    let (view, since_ms) = match due {
+        Some(due) => for_meeting(&standing, due, now_ms),
+        None if agenda.plans_for(&standing.org) => without_meeting(&standing, now_ms),
+        None => view(&standing, now_ms),
+    };
     RoomState {
         standing,
         view,
         since_ms,
         expires_ms,
+        meeting,
     }
+}
+
+/// With a meeting within a day: nothing heard by the limit is silence, and before it a box that is off without a
+/// result is not on yet. A box that has answered stands as it always does.
+fn for_meeting(standing: &Standing, meeting: &NextMeeting, now_ms: i64) -> (View, i64) {
+    let (view, since_ms) = view(standing, now_ms);
+    if standing.enrolment != Enrolment::Approved {
+        return (view, since_ms);
+    }
+    let part = &meeting.part;
+    if part.late && !part.heard(standing) {
+        return (View::Silent, part.limit_ms);
+    }
+    let off = standing
+        .presence
+        .as_ref()
+        .is_none_or(|p| matches!(p.state, PresenceState::Lost | PresenceState::Disconnected));
+    let waits =
+        matches!(view, View::Silent | View::Unknown | View::Expired) && !has_result(standing, view, now_ms);
+    if off && waits && !part.late {
+        return (View::NotOnYet, since_ms);
+    }
+    (view, since_ms)
+}
+
+/// A verdict that still stands; `unknown` can be one.
+fn has_result(standing: &Standing, view: View, now_ms: i64) -> bool {
+    view == View::Unknown
+        && standing
+            .result
+            .as_ref()
+            .is_some_and(|r| now_ms < r.measured_ms.saturating_add(VALIDITY_MS))
+}
+
+/// Without a meeting within a day, where meetings are planned here: nobody needs a result of a box that is there.
+fn without_meeting(standing: &Standing, now_ms: i64) -> (View, i64) {
+    let (view, since_ms) = view(standing, now_ms);
+    let there = standing.presence.as_ref().is_some_and(|p| {
+        matches!(
+            p.state,
+            PresenceState::Init | PresenceState::Online | PresenceState::Sleeping
+        )
+    });
+    let idle =
+        matches!(view, View::Unknown | View::Expired | View::Sleeping) && !has_result(standing, view, now_ms);
+    if standing.enrolment == Enrolment::Approved && there && idle {
+        return (View::NotNeeded, since_ms);
+    }
+    (view, since_ms)
 }
 
 /// The first that holds: not approved; out of reach; resting; never reported; too old; the verdict.

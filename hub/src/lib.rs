@@ -2,8 +2,9 @@
 //!
 //! The way of the data: MQTT ─ [`ingest`] → report ─ [`store`] → rows ─ [`fleet`] → room state ─ [`page`] → reader.
 //! [`desk`] is where one letter after the other is taken in and answered; [`serve`] joins it to the broker, the
-//! clock and the page. [`keyring`], [`ingest`], [`bucket`], [`challenge`] and [`fleet`] are pure.
+//! clock and the page. [`keyring`], [`ingest`], [`bucket`], [`challenge`], [`agenda`] and [`fleet`] are pure.
 
+pub mod agenda;
 pub mod board;
 pub mod broker;
 pub mod bucket;
@@ -18,8 +19,11 @@ pub mod fleet;
 pub mod ingest;
 pub mod key;
 pub mod keyring;
+pub mod meeting;
+pub mod meetings;
 pub mod page;
 pub mod proof;
+pub mod reflector;
 pub mod rooms;
 #[cfg(test)]
 mod sample;

@@ -9,6 +9,7 @@ use bridgepoint_protocol::chain::ChainState;
 use bridgepoint_protocol::name::RoomAddress;
 use bridgepoint_protocol::text::{self, Lang};
 
+use crate::agenda::{Agenda, REMEMBERED_MS};
 use crate::detail::{RoomDetail, detail};
 use crate::fleet::{Enrolment, RoomState, fleet, standing};
 use crate::ingest::Reason;
@@ -77,7 +78,7 @@ pub fn show(
     print(out, &described(&detail, lang, now_ms))
 }
 
-fn open(store: &Path) -> Result<SqliteStore, Trouble> {
+pub(crate) fn open(store: &Path) -> Result<SqliteStore, Trouble> {
     if !store.exists() {
         let shown = store.display();
         return Err(Trouble::no(both(
@@ -97,12 +98,20 @@ fn no_such_room(at: &RoomAddress) -> Trouble {
     ))
 }
 
-fn all(store: &impl Store, now_ms: i64) -> Result<Vec<RoomState>, StoreError> {
+pub(crate) fn all(store: &impl Store, now_ms: i64) -> Result<Vec<RoomState>, StoreError> {
     let mut rows = Vec::new();
     for at in store.rooms()? {
         rows.extend(store.kept(&at)?.map(|kept| Arc::new(standing(&kept))));
     }
-    Ok(fleet(rows, now_ms))
+    Ok(fleet(rows, &agenda(store, now_ms)?, now_ms))
+}
+
+/// The meetings that are kept and not long over.
+///
+/// # Errors
+/// [`StoreError`].
+pub fn agenda<S: Store + ?Sized>(store: &S, now_ms: i64) -> Result<Agenda, StoreError> {
+    Ok(Agenda::new(store.meetings(now_ms.saturating_sub(REMEMBERED_MS))?))
 }
 
 fn row(room: &RoomState, lang: Lang, now_ms: i64) -> [String; 5] {
@@ -217,7 +226,7 @@ fn described(detail: &RoomDetail, lang: Lang, now_ms: i64) -> String {
     lines.join("\n")
 }
 
-fn print(out: &mut impl Write, text: &str) -> Result<Exit, Trouble> {
+pub(crate) fn print(out: &mut impl Write, text: &str) -> Result<Exit, Trouble> {
     writeln!(out, "{text}").map_err(|e| Trouble::output(&e))?;
     Ok(Exit::Done)
 }

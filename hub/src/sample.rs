@@ -1,10 +1,11 @@
 //! Sealed messages for the tests of this crate: a box with a key and a chain.
 
 use bridgepoint_protocol::envelope::{EntryHash, Kind, Sealed, SigningKey, seal};
-use bridgepoint_protocol::name::RoomAddress;
+use bridgepoint_protocol::name::{Name, RoomAddress};
 use serde_json::{Value, json};
 
 use crate::keyring::{KeyState, RoomKey};
+use crate::meeting::Meeting;
 
 /// The moment at which samples are made, UTC milliseconds.
 pub(crate) const NOW: i64 = 1_795_000_000_000;
@@ -105,4 +106,27 @@ pub(crate) fn with(mut base: Value, more: &Value) -> Value {
 /// One finding.
 pub(crate) fn finding(check: &str, status: &str, code: &str, required: bool) -> Value {
     json!({ "check": check, "status": status, "code": code, "required": required, "at_ms": NOW, "ms": 1 })
+}
+
+/// A meeting of all rooms of `abc`, two hours long, added a week before [`NOW`].
+pub(crate) fn meeting(id: &str, start_ms: i64) -> Meeting {
+    let added_ms = NOW - 7 * 86_400_000;
+    Meeting {
+        id: Name::new(id).unwrap(),
+        org: Name::new("abc").unwrap(),
+        subject: format!("Giao ban {id}"),
+        rooms: None,
+        chair: None,
+        start_ms,
+        rehearsal_ms: None,
+        length_min: 120,
+        urgent: false,
+        recording: false,
+        slides: false,
+        video: false,
+        rate_kbps: None,
+        created_ms: added_ms,
+        changed_ms: added_ms,
+        cancelled_ms: None,
+    }
 }

@@ -30,7 +30,7 @@ use crate::say::{Exit, Trouble, both};
 use crate::store::sqlite::SqliteStore;
 use crate::uplink::mqtt::Uplink;
 use crate::uplink::{Reach, tls};
-use crate::{clock, file, key};
+use crate::{clock, file, key, reflector};
 
 mod clerk;
 
@@ -51,6 +51,9 @@ const END: Duration = Duration::from_secs(5);
 struct Up<'a> {
     broker: &'a str,
     page: String,
+    /// Where the line test's other end listens, when it is part of this hub.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reflector: Option<String>,
     pid: u32,
     kid: &'a str,
     orgs: Vec<&'a str>,
@@ -120,7 +123,18 @@ impl Hub<'_> {
                 "The system gives no random numbers.",
             ))
         })?;
-        let desk = Desk::open(store, signing, challenger, settings.orgs.clone(), board.clone())?;
+        let reflector = settings
+            .reflector
+            .as_ref()
+            .map(|own| reflector::start(own.listen, reflector::limits(own.budget_kbps)))
+            .transpose()?;
+
+        let told = settings.reflector.as_ref().and_then(|own| own.advertise.clone());
+        // A port that was any free one is known now.
+        let found = reflector.as_ref().map(reflector::Running::at);
+        let found = found.filter(|at| !at.ip().is_unspecified());
+        let desk = Desk::open(store, signing, challenger, settings.orgs.clone(), board.clone())?
+            .with_reflector(told.or_else(|| found.map(|at| at.to_string())));
         let (stop, stopped) = watch::channel(false);
 
         let (access, rooms) = watch::channel(desk.access().clone());
@@ -163,6 +177,7 @@ impl Hub<'_> {
         let up = Up {
             broker: &broker.address,
             page: format!("http://{page_at}"),
+            reflector: reflector.as_ref().map(|running| running.at().to_string()),
             pid: std::process::id(),
             kid: &kid,
             orgs: settings
@@ -182,6 +197,9 @@ impl Hub<'_> {
         drop(letters);
         let _ = timeout(END, desk_ended).await;
         served.abort();
+        if let Some(reflector) = reflector {
+            reflector.stop().await;
+        }
         if let Some(own) = broker.own {
             own.stop().await;
         }

@@ -6,7 +6,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use crate::address::{CameraAddress, CodecAddress, DeviceAddress, UpsAddress};
+use crate::address::{CameraAddress, CodecAddress, DeviceAddress, SerialCamera, UpsAddress};
 use crate::dialect::camera::visca::CameraId;
 use crate::dialect::camera::{self, CameraJob, Framing};
 use crate::dialect::codec::{CodecDriver, cisco};
@@ -63,6 +63,10 @@ pub async fn codec(
             let link = link::tcp(endpoint, edge).await?;
             converse(link, cisco::Talk::new(login.cloned(), (edge.clock)()), edge).await
         }
+        (CodecDriver::Cisco, CodecAddress::Serial { port, .. }) => {
+            let link = link::serial(port, edge).await?;
+            converse(link, cisco::Talk::new(login.cloned(), (edge.clock)()), edge).await
+        }
         (
             CodecDriver::Cisco
             | CodecDriver::Poly
@@ -82,18 +86,23 @@ pub async fn codec(
 pub async fn camera(address: &CameraAddress, job: &CameraJob, edge: &Edge) -> Answer<CameraReading> {
     // Bare packets in datagrams have a port of their own.
     const BARE_UDP_PORT: u16 = 1259;
+    let mut number = CameraId::ONE;
     let (link, framing) = match address {
         CameraAddress::ViscaUdp(endpoint) if endpoint.port() == BARE_UDP_PORT => {
             (link::udp(endpoint, edge).await?, Framing::Packets)
         }
         CameraAddress::ViscaUdp(endpoint) => (link::udp(endpoint, edge).await?, Framing::Ip),
         CameraAddress::ViscaTcp(endpoint) => (link::tcp(endpoint, edge).await?, Framing::Packets),
-        CameraAddress::ViscaSerial(_)
-        | CameraAddress::Codec { .. }
-        | CameraAddress::Onvif { .. }
-        | CameraAddress::PelcoSerial(_) => return Err(ProbeError::NotSupported),
+        CameraAddress::ViscaSerial(SerialCamera { port, id }) => {
+            // The address was parsed: its number is one of the line's.
+            number = CameraId::new(*id).ok_or(ProbeError::NotSupported)?;
+            (link::serial(port, edge).await?, Framing::Chain)
+        }
+        CameraAddress::Codec { .. } | CameraAddress::Onvif { .. } | CameraAddress::PelcoSerial(_) => {
+            return Err(ProbeError::NotSupported);
+        }
     };
-    let talk = camera::Talk::new(framing, CameraId::ONE, job.clone(), (edge.clock)(), edge.deadline);
+    let talk = camera::Talk::new(framing, number, job.clone(), (edge.clock)(), edge.deadline);
     converse(link, talk, edge).await
 }
 

@@ -7,8 +7,10 @@
 //! * [`claims`]: what is signed: reports, enrolments, receipts, plans, commands, events.
 //! * [`verdict`]: the sum of the findings.
 //! * [`profile`]: one regulation's times, required checks and limits, a TOML file.
+//! * [`schedule`]: a profile's checkpoints on a meeting's clock.
 //! * [`envelope`]: compact JWS with Ed25519: seal and open.
 //! * [`chain`] and [`logbook`]: the order of signed entries, at the hub and on disk.
+//! * [`mod@line`]: the line test: its datagrams, both ends as state machines, its figures.
 //! * [`topic`]: MQTT topics, both ways.
 //! * [`text`]: sentences for people, in Vietnamese and English.
 //! * [`board`]: a full run with the re-tests since in their place.
@@ -19,11 +21,13 @@ pub mod chain;
 pub mod check;
 pub mod claims;
 pub mod envelope;
+pub mod line;
 pub mod logbook;
 pub mod name;
 pub mod nearest;
 pub mod page;
 pub mod profile;
+pub mod schedule;
 pub mod text;
 pub mod topic;
 pub mod verdict;

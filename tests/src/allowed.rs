@@ -23,7 +23,7 @@ pub struct Violation {
     pub device: String,
     /// Who sent it.
     pub peer: String,
-    /// What was sent: text for a terminal, hexadecimal for datagrams.
+    /// What was sent: text for a terminal, hexadecimal for a camera.
     pub sent: String,
     /// Why it is not allowed.
     pub why: String,

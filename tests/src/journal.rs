@@ -42,7 +42,7 @@ pub struct Entry {
     pub device: String,
     /// The other side's address.
     pub peer: String,
-    /// Number of the connection, from 1; 0 where there are none (UDP).
+    /// Number of the connection, from 1, or of the session on a serial line; 0 where there are none (UDP).
     pub connection: u64,
     /// What is recorded.
     pub kind: Kind,

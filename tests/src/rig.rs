@@ -5,6 +5,7 @@
 //! * [`nut`]: the real `upsd` with the `dummy-ups` driver.
 //! * [`hub`] and [`agent`]: the programs under test, driven as a user drives them.
 //! * [`room`]: a room and a province made of these, as most tests need them.
+//! * [`plan`]: plans of meetings, signed.
 //! * [`mqtt`] and [`http`]: other programs' view of the broker and of the pages.
 //!
 //! Nothing here waits by sleeping: each wait is for a line, a file or an answer, with a deadline.
@@ -14,6 +15,7 @@ pub mod http;
 pub mod hub;
 pub mod mqtt;
 pub mod nut;
+pub mod plan;
 pub mod process;
 pub mod room;
 pub mod sim;
@@ -21,7 +23,7 @@ pub mod sim;
 use std::io;
 use std::net::TcpListener;
 use std::path::PathBuf;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context as _, Result, bail};
 
@@ -85,6 +87,14 @@ pub fn until<T>(what: &str, patience: Duration, mut done: impl FnMut() -> Result
         }
         std::thread::park_timeout(Duration::from_millis(10));
     }
+}
+
+/// The wall clock, UTC milliseconds: to plan a meeting that is soon.
+#[must_use]
+#[allow(clippy::disallowed_methods)] // this is the rig's clock
+pub fn wall_ms() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
 }
 
 /// The rig's clock: for its own patience, never for what is tested.

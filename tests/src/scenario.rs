@@ -1,6 +1,7 @@
 //! Scenarios as data: a room, what is wrong with it, and what the check has to find.
 //!
-//! `tests/scenarios/NN-name.toml` each; `sim.toml` and `room.toml` beside them are the room that all share.
+//! `tests/scenarios/NN-name.toml` each; `sim.toml` and `room.toml` beside them are the room that they share, and
+//! `sim-NAME.toml` and `room-NAME.toml` the room of those with `room = "NAME"`.
 //! Every scenario ends by proving from the simulators' journals that nothing was sent beyond the reviewed list.
 
 use std::collections::BTreeMap;
@@ -14,6 +15,7 @@ use crate::rig::agent::{Agent, Check};
 use crate::rig::hub::Hub;
 use crate::rig::nut::Nut;
 use crate::rig::sim::Sim;
+use crate::sim::spec::Through;
 
 /// One scenario.
 #[derive(Debug, Deserialize)]
@@ -21,9 +23,21 @@ use crate::rig::sim::Sim;
 pub struct Scenario {
     /// What it is about.
     pub title: String,
+    /// Which room it plays in; absent = the one that most share.
+    #[serde(default)]
+    pub room: Option<String>,
     /// Faults of the simulated devices.
     #[serde(default, rename = "fault")]
     pub faults: Vec<Fault>,
+    /// How the microphones are heard.
+    #[serde(default)]
+    pub sound: Through,
+    /// A rehearsal of the healthy room is accepted before anything breaks.
+    #[serde(default)]
+    pub rehearsal: bool,
+    /// The meeting that the check is for; the healthy room was checked for it before anything broke.
+    #[serde(default)]
+    pub meeting: Option<String>,
     /// What is done to the UPS.
     #[serde(default)]
     pub ups: UpsState,
@@ -149,17 +163,30 @@ impl Stage {
     /// # Errors
     /// When something does not start.
     pub fn set(dir: &Path, with_hub: bool) -> Result<Self> {
-        let sim = Sim::start(&dir.join("sim"), &read("sim.toml")?)?;
+        Self::set_in(None, dir, with_hub, Through::File)
+    }
+
+    /// Sets up the room with this name, healthy, with microphones that are heard as said.
+    ///
+    /// # Errors
+    /// When there is no such room, or something does not start.
+    pub fn set_in(room: Option<&str>, dir: &Path, with_hub: bool, sound: Through) -> Result<Self> {
+        let file = |kind: &str| room.map_or(format!("{kind}.toml"), |room| format!("{kind}-{room}.toml"));
+        let mut devices = read(&file("sim"))?;
+        if sound == Through::Pulse {
+            devices = devices.replace("through = \"file\"", "through = \"pulse\"");
+        }
+        let sim = Sim::start(&dir.join("sim"), &devices)?;
         let nut = Nut::start(&dir.join("nut"), Path::new(sim.address("ups.dev_file")?))?;
         let hub = with_hub.then(|| Hub::start(&dir.join("hub"))).transpose()?;
-        let mut config = read("room.toml")?.replace("{ups}", &nut.address());
-        for device in ["codec", "camera.main", "mic.chair", "mic.left"] {
-            config = config.replace(&format!("{{{device}}}"), sim.address(device)?);
-        }
+        let mut config = sim.with_addresses(&read(&file("room"))?.replace("{ups}", &nut.address()));
         if let Some(hub) = &hub {
             config.push_str(&format!("\n[hub]\nbroker = \"{}\"\n", hub.broker));
         }
-        let agent = Agent::new(&dir.join("agent"), &config)?;
+        let mut agent = Agent::new(&dir.join("agent"), &config)?;
+        if sound == Through::Pulse {
+            agent = agent.with_env("PULSE_SERVER", sim.address("sound.server")?);
+        }
         Ok(Self { sim, nut, hub, agent })
     }
 
@@ -200,10 +227,16 @@ pub fn play(name: &str) -> Result<()> {
     let text = std::fs::read_to_string(folder().join(format!("{name}.toml")))?;
     let scenario: Scenario = bridgepoint_protocol::written::read(name, &text)?;
     let dir = tempfile::tempdir()?;
-    let mut stage = Stage::set(dir.path(), scenario.hub != HubState::None)?;
+    let mut stage = Stage::set_in(
+        scenario.room.as_deref(),
+        dir.path(),
+        scenario.hub != HubState::None,
+        scenario.sound,
+    )?;
     if scenario.hub != HubState::None {
         stage.enrol()?;
     }
+    while_healthy(&scenario, &stage)?;
     for fault in &scenario.faults {
         stage.sim.fault(&fault.device, &fault.name, true)?;
     }
@@ -218,11 +251,7 @@ pub fn play(name: &str) -> Result<()> {
     if scenario.hub == HubState::Away {
         stage.hub.as_mut().context("hub")?.stop()?;
     }
-    let args: Vec<&str> = scenario
-        .only
-        .as_deref()
-        .map_or_else(Vec::new, |only| vec!["--only", only]);
-    let check = stage.agent.check(&args)?;
+    let check = stage.agent.check(&scenario.args())?;
     compare(&scenario.expect, &check)?;
     prove_clean(&mut stage.sim)?;
     if scenario.hub != HubState::None {
@@ -235,6 +264,39 @@ pub fn play(name: &str) -> Result<()> {
         book.stdout,
         book.stderr
     );
+    Ok(())
+}
+
+impl Scenario {
+    fn args(&self) -> Vec<&str> {
+        let only = self.only.as_deref().map(|only| ["--only", only]);
+        let meeting = self.meeting.as_deref().map(|meeting| ["--meeting", meeting]);
+        only.into_iter().chain(meeting).flatten().collect()
+    }
+}
+
+/// What happened before anything broke: the rehearsal, and the meeting's earlier check.
+fn while_healthy(scenario: &Scenario, stage: &Stage) -> Result<()> {
+    if scenario.rehearsal {
+        stage.agent.check(&[])?;
+        let accepted = stage.agent.run(&[
+            "baseline",
+            "accept",
+            "--by",
+            "Nguyễn Văn A",
+            "--allowed-by",
+            "VNPT khu vực",
+        ])?;
+        ensure!(accepted.code == 0, "{}{}", accepted.stdout, accepted.stderr);
+    }
+    if scenario.meeting.is_some() {
+        let earlier = stage.agent.check(&scenario.args())?;
+        ensure!(
+            earlier.code == 0,
+            "the room was not healthy before: {:?}",
+            earlier.report.findings
+        );
+    }
     Ok(())
 }
 

@@ -32,4 +32,7 @@ scenarios! {
     codec_floods "14-codec-floods";
     codec_garbage "15-codec-garbage";
     camera_loses_datagrams "16-camera-loses-datagrams";
+    preset_elsewhere "17-preset-elsewhere";
+    microphone_noisy "18-microphone-noisy";
+    sound_server "19-sound-server";
 }

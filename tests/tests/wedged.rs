@@ -40,6 +40,8 @@ fn codec_leaves(fault: CodecFault) -> Leaves {
         | CodecFault::Garbage
         | CodecFault::Flood
         | CodecFault::Disconnect
+        | CodecFault::Unread
+        | CodecFault::Hangup
         | CodecFault::LoginRefused => Leaves::Nothing,
         CodecFault::Standby | CodecFault::Halfwake => Leaves::Told("codec.awake"),
         CodecFault::DisplayMissing => Leaves::Told("codec.display"),
@@ -55,7 +57,12 @@ fn codec_leaves(fault: CodecFault) -> Leaves {
 
 fn camera_leaves(fault: CameraFault) -> Leaves {
     match fault {
-        CameraFault::Silent | CameraFault::Garbage => Leaves::Nothing,
+        CameraFault::Silent
+        | CameraFault::Garbage
+        | CameraFault::Unread
+        | CameraFault::Hangup
+        | CameraFault::Drip
+        | CameraFault::Flood => Leaves::Nothing,
         CameraFault::PresetNeverCompletes | CameraFault::Standby => Leaves::Told("camera.main.preset.1"),
         // It moves on after it said that it stands; where it is then is not where it was asked to.
         CameraFault::PresetElsewhere | CameraFault::CompletesEarly => Leaves::All,
@@ -63,24 +70,27 @@ fn camera_leaves(fault: CameraFault) -> Leaves {
     }
 }
 
+/// A room by its two files: `""` on the network, `-serial` on serial lines.
+type Wires = &'static str;
+
 /// Plays one pair of faults.
-fn play(codec: CodecFault, camera: CameraFault) -> Result<()> {
-    let name = format!("codec {} + camera {}", codec.name(), camera.name());
-    one(codec, camera, &name).context(name)
+fn play(wires: Wires, codec: CodecFault, camera: CameraFault) -> Result<()> {
+    let name = format!("codec {} + camera {} {wires}", codec.name(), camera.name());
+    one(wires, codec, camera, &name).context(name)
 }
 
-fn one(codec: CodecFault, camera: CameraFault, name: &str) -> Result<()> {
+fn one(wires: Wires, codec: CodecFault, camera: CameraFault, name: &str) -> Result<()> {
     let dir = tempfile::tempdir()?;
-    let mut sim = Sim::start(&dir.path().join("sim"), &scenario::read("sim.toml")?)?;
-    let mut config = scenario::read("room.toml")?;
+    let mut sim = Sim::start(
+        &dir.path().join("sim"),
+        &scenario::read(&format!("sim{wires}.toml"))?,
+    )?;
+    let mut config = scenario::read(&format!("room{wires}.toml"))?;
     // No UPS in this room: its own faults are scenarios.
     let (before, after) = config.split_once("[ups]").context("[ups]")?;
     let (_ups, after) = after.split_once("[page]").context("[page]")?;
     config = format!("{before}[page]{after}");
-    for device in ["codec", "camera.main", "mic.chair", "mic.left"] {
-        config = config.replace(&format!("{{{device}}}"), sim.address(device)?);
-    }
-    let agent = Agent::new(&dir.path().join("agent"), &config)?;
+    let agent = Agent::new(&dir.path().join("agent"), &sim.with_addresses(&config))?;
     sim.fault("codec", codec.name(), true)?;
     sim.fault("camera.main", camera.name(), true)?;
 
@@ -97,8 +107,8 @@ fn one(codec: CodecFault, camera: CameraFault, name: &str) -> Result<()> {
     let mut wrong = Vec::new();
     judge(report, "codec.", codec_leaves(codec), &mut wrong);
     // Whether a camera may be moved is the codec's to say: in a call, or with a codec that does not tell, it is only asked.
-    let moved =
-        codec_leaves(codec) != Leaves::Nothing && !matches!(codec, CodecFault::InCall | CodecFault::Sharing);
+    // Sharing in the room itself is no call.
+    let moved = codec_leaves(codec) != Leaves::Nothing && codec != CodecFault::InCall;
     match camera_leaves(camera) {
         Leaves::Told(_) if !moved => {}
         leaves => judge(report, "camera.main.", leaves, &mut wrong),
@@ -120,11 +130,15 @@ fn one(codec: CodecFault, camera: CameraFault, name: &str) -> Result<()> {
                 }),
         );
     }
-    for id in ["mic.chair.signal", "mic.left.signal", "host.disk", "host.logbook"] {
-        let finding = report.findings.iter().find(|f| f.check == id);
-        if finding.is_none_or(|f| f.status() != Status::Pass) {
-            wrong.push(format!("{id} is not concerned: {finding:?}"));
+    let finding = |id| report.findings.iter().find(|f| f.check == id);
+    for id in ["mic.chair.signal", "mic.left.signal", "host.logbook"] {
+        if finding(id).is_none_or(|f| f.status() != Status::Pass) {
+            wrong.push(format!("{id} is not concerned: {:?}", finding(id)));
         }
+    }
+    // How full this machine's disk is, is its own affair; that it was looked at is not.
+    if finding("host.disk").is_none_or(|f| f.value.is_none()) {
+        wrong.push(format!("host.disk is not concerned: {:?}", finding("host.disk")));
     }
     if codec_leaves(codec) == Leaves::Nothing && [0, 1].contains(&check.code) {
         wrong.push(format!("verdict {}", report.claimed_verdict().word()));
@@ -173,24 +187,54 @@ const LANES: usize = 6;
 
 #[test]
 fn a_run_always_ends_and_a_wedged_device_costs_its_own_checks() {
-    let pairs: Vec<(CodecFault, CameraFault)> = CodecFault::ALL
+    let cameras = CameraFault::ALL
         .iter()
         .copied()
-        .zip(CameraFault::ALL.iter().copied().cycle())
-        .collect();
-    for camera in CameraFault::ALL {
-        assert!(
-            pairs.iter().any(|(_, other)| other == camera),
-            "{} is not played",
-            camera.name()
-        );
-    }
+        .filter(|fault| !fault.is_of_streams());
+    all(
+        "",
+        &CodecFault::ALL
+            .iter()
+            .copied()
+            .zip(cameras.cycle())
+            .collect::<Vec<_>>(),
+    );
+}
+
+/// What is said is the same on a serial line; what can go wrong with the line is not. Every fault of a codec that keeps
+/// its cameras from moving stands beside one that shows without moving.
+#[test]
+fn a_wedged_serial_line_costs_its_own_checks() {
+    use {CameraFault as Camera, CodecFault as Codec};
+    all(
+        "-serial",
+        &[
+            (Codec::Unread, Camera::Silent),
+            (Codec::Silent, Camera::Unread),
+            (Codec::Hangup, Camera::Drip),
+            (Codec::Drip, Camera::Hangup),
+            (Codec::Flood, Camera::Garbage),
+            (Codec::Refuse, Camera::Flood),
+            (Codec::Garbage, Camera::Slow),
+            (Codec::HalfLine, Camera::Silent),
+            (Codec::Disconnect, Camera::Standby),
+            (Codec::LoginRefused, Camera::Unread),
+            (Codec::Slow, Camera::PresetNeverCompletes),
+            (Codec::Feedback, Camera::Standby),
+            (Codec::Standby, Camera::Flood),
+            (Codec::InCall, Camera::Slow),
+        ],
+    );
+}
+
+/// Plays all of these.
+fn all(wires: Wires, pairs: &[(CodecFault, CameraFault)]) {
     let wrong: Vec<String> = std::thread::scope(|scope| {
         let lanes: Vec<_> = (0..LANES)
             .map(|lane| {
                 let own = pairs.iter().copied().skip(lane).step_by(LANES);
                 scope.spawn(move || {
-                    own.filter_map(|(codec, camera)| play(codec, camera).err())
+                    own.filter_map(|(codec, camera)| play(wires, codec, camera).err())
                         .collect()
                 })
             })

@@ -6,7 +6,7 @@ use bridgepoint_protocol::claims::{Scope, Trigger, TriggerKind};
 use bridgepoint_protocol::text::{self, Contacts, Params};
 use tokio::sync::{mpsc, watch};
 
-use super::{Failure, Outcome, media, settings, state, strange, tell};
+use super::{Failure, Outcome, around, media, settings, state, strange, tell};
 use crate::cli::{Where, exit};
 use crate::config::Settings;
 use crate::front::{Ended, Told, Whereabouts, whereabouts};
@@ -16,7 +16,7 @@ use crate::said::{Said, Say as _};
 use crate::say::{self, Dress, params};
 use crate::socket::{self, Answer, Request};
 use crate::station::{Order, Station};
-use crate::uplink::Uplink;
+use crate::uplink::{For, Uplink};
 
 /// How long a check that was received stays for the receipts of older entries.
 const BACKLOG_PATIENCE: std::time::Duration = std::time::Duration::from_secs(1);
@@ -61,7 +61,10 @@ pub(super) async fn check(
             serde_json::to_string(&ended.report).map_err(Failure::internal)?
         );
     } else {
-        out!("{}", say::report(&ended.report, &settings, lang, Dress::stdout()));
+        out!(
+            "{}",
+            say::report(&ended.report, &around(&settings, place), lang, Dress::stdout())
+        );
         outln!("{}", delivery(&ended, &settings, place));
     }
     Ok(if stopped {
@@ -121,7 +124,7 @@ async fn alone(
     let station = Station::open(settings.clone(), state(place), media(place)?).map_err(Failure::internal)?;
     let uplink = match &settings.hub {
         None => None,
-        Some(hub) => Some(Uplink::start(Arc::clone(&station), hub).map_err(Failure::config)?),
+        Some(hub) => Some(Uplink::start(Arc::clone(&station), hub, For::Command).map_err(Failure::config)?),
     };
     let (stop, cancel) = watch::channel(false);
     let (progress, mut steps) = mpsc::unbounded_channel();

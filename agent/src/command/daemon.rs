@@ -1,21 +1,33 @@
-//! `run`: the box's daemon: local page, delivery to the province, checks for whoever asks.
+//! `run`: the box's daemon: checks before meetings, local page, delivery to the province, checks for whoever asks.
+
+mod clockwork;
+mod manager;
 
 use std::sync::Arc;
 
 use tokio::signal::unix::{SignalKind, signal};
 
+use self::clockwork::Clockwork;
+use self::manager::Manager;
 use super::{Failure, Outcome, media, settings, state};
 use crate::cli::{Where, exit};
+use crate::clock;
 use crate::front::Front;
+use crate::life::{Asker, Part};
 use crate::page;
 use crate::said::Said;
 use crate::socket;
 use crate::station::Station;
-use crate::uplink::Uplink;
+use crate::uplink::{For, Uplink};
 
 /// Runs until SIGTERM or Ctrl-C.
 pub(super) async fn run(place: &Where) -> Outcome {
+    let (mut term, mut int) = (
+        watch_signal(SignalKind::terminate())?,
+        watch_signal(SignalKind::interrupt())?,
+    );
     let settings = settings(place)?;
+    let manager = Manager::of_this_program(settings.lang);
     let (listen, hub) = (settings.page, settings.hub.clone());
     let station = Station::open(settings, state(place), media(place)?).map_err(Failure::internal)?;
     let path = station.state.join("agent.sock");
@@ -30,25 +42,50 @@ pub(super) async fn run(place: &Where) -> Outcome {
         )
     })?;
     let address = page.local_addr().map_err(refused_by_system)?;
+    let asker = Asker::new();
+    let mut parts = vec![Part::Clock, Part::Socket, Part::Page];
     let uplink = match &hub {
         None => None,
-        Some(hub) => Some(Uplink::start(Arc::clone(&station), hub).map_err(Failure::config)?),
+        Some(hub) => {
+            parts.push(Part::Uplink);
+            let whom = For::Daemon(asker.pulse(Part::Uplink));
+            Some(Uplink::start(Arc::clone(&station), hub, whom).map_err(Failure::config)?)
+        }
     };
-    let front = Front::new(station, uplink);
-    let (mut term, mut int) = (
-        watch_signal(SignalKind::terminate())?,
-        watch_signal(SignalKind::interrupt())?,
-    );
-    let serving = tokio::spawn(page::serve(page, Arc::clone(&front)));
-    let answering = tokio::spawn(socket::serve(socket, Arc::clone(&front)));
+    let front = Front::new(Arc::clone(&station), uplink);
+    let clocks = {
+        let station = Arc::clone(&station);
+        move || station.clocks()
+    };
+    let clockwork = Clockwork::new(Arc::clone(&front), clocks, manager);
+    let tasks = [
+        tokio::spawn(page::serve(page, Arc::clone(&front), asker.pulse(Part::Page))),
+        tokio::spawn(socket::serve(
+            socket,
+            Arc::clone(&front),
+            asker.pulse(Part::Socket),
+        )),
+        tokio::spawn(clockwork.follow(asker.pulse(Part::Clock))),
+        tokio::spawn(async move {
+            if let Some(period) = manager.feeding_period() {
+                asker
+                    .keep_asking(&parts, period, clock::instant, || manager.all_well())
+                    .await;
+            }
+        }),
+    ];
     outln!("http://{address}/");
+    manager.ready();
     tokio::select! {
         _ = term.recv() => {}
         _ = int.recv() => {}
     }
-    answering.abort();
-    serving.abort();
+    manager.stopping();
+    for task in &tasks {
+        task.abort();
+    }
     let _gone = std::fs::remove_file(&path);
+    // A run in the middle is broken off and kept; then good-bye is said to the province.
     front.close().await;
     Ok(exit::OK)
 }

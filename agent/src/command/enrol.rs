@@ -13,7 +13,7 @@ use crate::pin::Pin;
 use crate::said::Said;
 use crate::say::{self, params};
 use crate::station::Station;
-use crate::uplink::{Standing, Uplink};
+use crate::uplink::{For, Standing, Uplink};
 
 /// How long the hub is waited for.
 const PATIENCE: Duration = Duration::from_secs(3);
@@ -37,7 +37,7 @@ pub(super) async fn enrol(place: &Where, accept_hub: bool) -> Outcome {
     let contacts = Contacts::new(&settings.contacts);
     let station = Station::open(settings, state, media(place)?).map_err(Failure::internal)?;
     outln!("{}", say::fingerprint(lang, station.key.kid()));
-    let uplink = Uplink::start(Arc::clone(&station), &hub).map_err(Failure::config)?;
+    let uplink = Uplink::start(Arc::clone(&station), &hub, For::Command).map_err(Failure::config)?;
     let mut standing = uplink.standing.clone();
     let settled = standing.wait_for(|s| {
         matches!(

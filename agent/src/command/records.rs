@@ -5,12 +5,14 @@ use bridgepoint_protocol::envelope::Kind;
 use bridgepoint_protocol::text::{self, Contacts, Params};
 use serde_json::json;
 
-use super::{Failure, Outcome, lang, media, settings, state, strange};
+use super::{Failure, Outcome, around, lang, media, settings, state, strange};
 use crate::baseline::Baseline;
+use crate::calendar;
 use crate::cli::{Where, exit};
 use crate::logbook::{self, Listed};
 use crate::said::Said;
 use crate::say::{self, Dress, params};
+use crate::schedule;
 use crate::socket::{self, Answer, Request};
 use crate::station::{Station, last_full_report};
 
@@ -26,13 +28,20 @@ pub(super) fn status(place: &Where, json: bool) -> Outcome {
         .as_ref()
         .and_then(|report| listed.iter().find(|entry| entry.seq == report.link.seq))
         .and_then(|entry| entry.received_ms);
+    let around = around(&settings, place);
+    let next = schedule::next_meeting(calendar::meetings(around.plan.as_ref()), around.now_ms);
     if json {
-        let status = json!({ "report": report, "received_ms": received_ms, "waiting": waiting });
+        let status = json!({
+            "report": report, "received_ms": received_ms, "waiting": waiting, "next_meeting": next
+        });
         outln!("{}", serde_json::to_string(&status).map_err(Failure::internal)?);
     } else {
         match &report {
-            Some(report) => out!("{}", say::report(report, &settings, lang, Dress::stdout())),
+            Some(report) => out!("{}", say::report(report, &around, lang, Dress::stdout())),
             None => outln!("{}", text::ui(lang, "no-report", &Params::new())),
+        }
+        if let Some(meeting) = next {
+            outln!("{}", say::meeting(meeting, around.now_ms, lang));
         }
         if let Some(at) = received_ms {
             let time = text::clock_time(lang, at);

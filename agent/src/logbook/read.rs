@@ -3,6 +3,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use bridgepoint_protocol::claims::Report;
 use bridgepoint_protocol::envelope::{Kind, VerifyingKey};
 use bridgepoint_protocol::logbook::{Keys, Line, LineError, Walk, read_unverified};
 use jiff::Timestamp;
@@ -150,6 +151,21 @@ pub(crate) fn list(dir: &Path) -> Result<Vec<Listed>, BookBroken> {
         }
     })?;
     Ok(listed)
+}
+
+/// Hands over every report, oldest first, without verifying any.
+///
+/// # Errors
+/// [`BookBroken`] at the first line that cannot be read.
+pub(crate) fn each_report(dir: &Path, mut take: impl FnMut(Report)) -> Result<(), BookBroken> {
+    each_line(dir, |line, _| {
+        if let Line::Entry(entry) = line
+            && entry.kind == Kind::Report
+            && let Ok(report) = serde_json::from_slice(&entry.payload)
+        {
+            take(report);
+        }
+    })
 }
 
 /// The texts of entries `from` to `to`, oldest first: their numbers, kinds and envelopes.

@@ -86,7 +86,7 @@ fn header(html: &mut Html, view: &View, lang: Lang) {
         .text(&view.room)
         .raw("</p>");
     if let Some(meeting) = &view.next_meeting {
-        html.raw("<p>").text(meeting).raw("</p>");
+        html.raw("<p>").text(&meeting.label).raw("</p>");
     }
     html.raw("<a")
         .attr("href", href)
@@ -117,7 +117,9 @@ fn head(html: &mut Html, view: &View, lang: Lang) {
         .text(line)
         .raw("</p>");
     if let Some(running) = &view.running {
-        html.raw("<p class=\"dim\">").text(&running.counts).raw("</p>");
+        let counts = Some(&running.counts).filter(|counts| !counts.is_empty());
+        let said: Vec<&str> = running.why.iter().chain(counts).map(String::as_str).collect();
+        html.raw("<p class=\"dim\">").text(&said.join(" · ")).raw("</p>");
     }
     html.raw("</div><div class=\"acts js\">");
     buttons(html, view, lang);

@@ -25,6 +25,7 @@ use super::door::{self, Door, random_hex};
 use super::html::{self, Frame};
 use super::records::{Records, Shelf};
 use super::view::{self, Planned, Seen, View};
+use crate::calendar;
 use crate::clock;
 use crate::front::{Ended, Front, Now, Told};
 use crate::said::Say as _;
@@ -299,8 +300,12 @@ impl Page {
         let page = Arc::clone(self);
         let read = tokio::task::spawn_blocking(move || page.shelf.records(&page.front.station)).await;
         let records = read.unwrap_or_default();
+        let plan = self.front.station.plan();
+        let contacts = self.front.station.contacts();
         let view = view::view(&Seen {
             settings: &self.front.station.settings,
+            meetings: calendar::meetings(plan.as_ref()),
+            contacts: &contacts,
             planned: &self.planned,
             board: records.board.as_ref(),
             newest: records.newest.as_ref(),

@@ -26,6 +26,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::front::Front;
+use crate::life::Pulse;
 
 /// Limits of one server.
 #[derive(Debug, Clone, Copy)]
@@ -49,7 +50,7 @@ const LIMITS: Limits = Limits {
 const HEADER_BYTES: usize = 16 * 1024;
 
 /// Serves the page until it is dropped.
-pub(crate) async fn serve(listener: TcpListener, front: Arc<Front>) {
+pub(crate) async fn serve(listener: TcpListener, front: Arc<Front>, pulse: Pulse) {
     let address = match listener.local_addr() {
         Ok(address) => address,
         Err(error) => {
@@ -58,19 +59,28 @@ pub(crate) async fn serve(listener: TcpListener, front: Arc<Front>) {
         }
     };
     match http::routes(front, address) {
-        Some(routes) => accept(listener, routes, LIMITS).await,
+        Some(routes) => accept(listener, routes, LIMITS, pulse).await,
         None => tracing::error!("the system gives no random numbers; there is no page"),
     }
 }
 
-async fn accept(listener: TcpListener, routes: Router, limits: Limits) {
+async fn accept(listener: TcpListener, routes: Router, limits: Limits, mut pulse: Pulse) {
     let places = Arc::new(Semaphore::new(limits.connections));
     loop {
+        // A full house is no hung one: whoever asks for signs of life is answered while a place is waited for.
+        let next = async {
+            let place = Arc::clone(&places).acquire_owned().await;
+            (place, listener.accept().await)
+        };
+        let (place, accepted) = tokio::select! {
+            next = next => next,
+            () = pulse.beat() => continue,
+        };
         // Never closed.
-        let Ok(place) = Arc::clone(&places).acquire_owned().await else {
+        let Ok(place) = place else {
             return;
         };
-        match listener.accept().await {
+        match accepted {
             Ok((stream, _)) => {
                 tokio::spawn(attend(stream, place, routes.clone(), limits));
             }

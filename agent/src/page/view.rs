@@ -2,11 +2,12 @@
 //! `now` in, a plain [`View`] out. Pure; drawn by [`super::html`], written as JSON by `GET /api/status`.
 
 mod delivery;
+mod meeting;
 mod progress;
 
 use bridgepoint_protocol::board::Board;
 use bridgepoint_protocol::check::row_of;
-use bridgepoint_protocol::claims::{Duty, Finding, Status, Verdict};
+use bridgepoint_protocol::claims::{Contact, Duty, Finding, Meeting, Status, Verdict};
 use bridgepoint_protocol::page::Sign;
 use bridgepoint_protocol::page::lines::{self, Again, Part, Problem, Reader};
 use bridgepoint_protocol::text::{self, Contacts, Lang, Params};
@@ -18,7 +19,9 @@ use crate::config::Settings;
 use crate::front::Now;
 use crate::logbook::BookBroken;
 use crate::say::params;
+use crate::schedule;
 use crate::uplink::Standing;
+pub(crate) use meeting::NextMeeting;
 use progress::Progress;
 
 /// What the page is made from.
@@ -26,6 +29,10 @@ use progress::Progress;
 pub(crate) struct Seen<'a> {
     /// The room.
     pub(crate) settings: &'a Settings,
+    /// Its meetings, as the province plans them.
+    pub(crate) meetings: &'a [Meeting],
+    /// Whom to ring: its own contacts, then the plan's.
+    pub(crate) contacts: &'a [Contact],
     /// Every check of the room, with the finding of one that is never made here.
     pub(crate) planned: &'a [Planned],
     /// The last full run with the re-tests since.
@@ -81,8 +88,8 @@ pub(crate) struct View {
     pub(crate) head: Head,
     /// The run that is being made.
     pub(crate) running: Option<Progress>,
-    /// The next meeting; the box follows no plan yet.
-    pub(crate) next_meeting: Option<String>,
+    /// The next meeting, or the one that is on.
+    pub(crate) next_meeting: Option<NextMeeting>,
     /// What is wrong, worst first.
     pub(crate) problems: Vec<Problem>,
     /// What "again what is not in order" asks.
@@ -143,7 +150,7 @@ pub(crate) fn view(seen: &Seen<'_>) -> View {
         board,
         ..
     } = *seen;
-    let contacts = Contacts::new(&settings.contacts);
+    let contacts = Contacts::new(seen.contacts);
     let reader = Reader {
         lang,
         contacts: &contacts,
@@ -161,8 +168,8 @@ pub(crate) fn view(seen: &Seen<'_>) -> View {
             .now
             .running
             .as_ref()
-            .map(|running| progress::of(running, lang)),
-        next_meeting: None,
+            .map(|running| progress::of(running, meeting::why(seen, running.trigger.as_ref()), lang)),
+        next_meeting: meeting::next(seen),
         again: lines::again_all(&found),
         calm: calm(lang, &head, &found),
         read_aloud: read_aloud(seen, &head, &found, duty.as_ref()),
@@ -173,7 +180,7 @@ pub(crate) fn view(seen: &Seen<'_>) -> View {
         delivered,
         baseline: baseline(seen),
         fingerprint: seen.fingerprint.to_owned(),
-        telephones: telephones(settings),
+        telephones: telephones(seen.contacts),
         head,
     }
 }
@@ -187,7 +194,7 @@ fn head(seen: &Seen<'_>) -> Head {
             lang,
             "host.logbook-broken",
             &params([("line", broken.line.into())]),
-            &Contacts::new(&seen.settings.contacts),
+            &Contacts::new(seen.contacts),
         );
         return Head {
             state: "unknown",
@@ -208,35 +215,40 @@ fn head(seen: &Seen<'_>) -> Head {
             measured_ms: None,
         };
     };
-    let valid_ms = i64::from(seen.settings.profile.validity_min) * 60_000;
-    let fresh = now_ms < board.full_ms.saturating_add(valid_ms);
+    let fresh = now_ms < schedule::valid_until(seen.meetings, &seen.settings.profile, board.full_ms);
     let time = text::moment(lang, board.newest_ms, now_ms);
     let verdict = Head {
         state: board.verdict.word(),
         sign: board.verdict.into(),
         label: text::verdict(lang, board.verdict).to_owned(),
-        line: text::verdict_line(
-            lang,
-            board.verdict,
-            &params([("n", count(board).into()), ("time", time.clone().into())]),
-        ),
+        line: {
+            let mut said = params([("n", count(board).into()), ("time", time.clone().into())]);
+            if let Some(at_ms) = meeting::deadline(seen) {
+                said.insert("deadline".into(), text::moment(lang, at_ms, now_ms).into());
+            }
+            text::verdict_line(lang, board.verdict, &said)
+        },
         fresh,
         measured_ms: Some(board.full_ms),
     };
     match (fresh, board.verdict) {
         (true, _) => verdict,
         // In order when it was asked last, and nobody has to do anything now: the page is calm.
-        (false, Verdict::Ready) => Head {
-            state: "idle",
-            sign: Sign::None,
-            label: text::ui(lang, "no-meeting", &Params::new()),
-            line: text::ui(
+        (false, Verdict::Ready) if !meeting::in_hours(seen) => {
+            let (label, next) = meeting::at_rest(seen);
+            let last = text::ui(
                 lang,
                 "last-result",
                 &params([("verdict", "ready".into()), ("time", time.into())]),
-            ),
-            ..verdict
-        },
+            );
+            Head {
+                state: "idle",
+                sign: Sign::None,
+                label,
+                line: std::iter::once(last).chain(next).collect::<Vec<_>>().join(". "),
+                ..verdict
+            }
+        }
         (false, _) => Head {
             line: text::state_with(lang, "stale", &params([("time", time.into())])),
             ..verdict
@@ -294,7 +306,7 @@ fn baseline(seen: &Seen<'_>) -> String {
     }
 }
 
-fn telephones(settings: &Settings) -> Vec<Telephone> {
+fn telephones(contacts: &[Contact]) -> Vec<Telephone> {
     let role = |word: &bridgepoint_protocol::claims::Word<_>| {
         serde_json::to_value(word)
             .ok()
@@ -302,7 +314,7 @@ fn telephones(settings: &Settings) -> Vec<Telephone> {
             .unwrap_or_default()
     };
     let cleaned = |text: &Option<String>| text.as_deref().map(text::clean).filter(|text| !text.is_empty());
-    let all = settings.contacts.iter().filter_map(|contact| {
+    let all = contacts.iter().filter_map(|contact| {
         Some(Telephone {
             role: role(&contact.role),
             name: cleaned(&contact.name).or_else(|| cleaned(&contact.title)),

@@ -98,11 +98,12 @@ fn every_row_of_the_catalogue_is_planned_or_skipped_with_a_reason() {
 }
 
 #[test]
-fn a_camera_is_asked_over_udp_and_tcp_and_no_other_way_yet() {
+fn a_camera_is_asked_over_udp_tcp_and_a_serial_line_and_no_other_way_yet() {
     for (address, moves) in [
         ("visca+udp://h", true),
         ("visca+tcp://h", true),
-        ("visca+serial:/dev/ttyUSB1", false),
+        ("visca+serial:/dev/ttyUSB1?id=3", true),
+        ("pelco+serial:/dev/ttyUSB1", false),
     ] {
         let camera =
             format!("[[camera]]\nid = \"a\"\naddress = \"{address}\"\npresets = [{{ number = 1 }}]\n");
@@ -117,6 +118,41 @@ fn a_camera_is_asked_over_udp_and_tcp_and_no_other_way_yet() {
             .contains(&("camera.a.preset.1".into(), "not-supported"));
         assert_eq!(skipped, !moves, "{address}");
     }
+}
+
+#[test]
+fn what_stands_on_one_serial_line_is_one_thing() {
+    let camera = |id: &str, address: &str| format!("[[camera]]\nid = \"{id}\"\naddress = \"{address}\"\n");
+    let codec = "[codec]\ndriver = \"cisco\"\naddress = \"serial:/dev/ttyUSB0?baud=38400&user=probe\"\n";
+    let room = [
+        codec.to_owned(),
+        camera("a", "visca+serial:/dev/ttyUSB1?baud=9600&id=1"),
+        camera("b", "visca+serial:/dev/ttyUSB1?baud=38400&id=2"),
+        camera("c", "visca+serial:/dev/ttyUSB2"),
+        camera("d", "visca+serial:/dev/ttyUSB0?id=7"),
+    ];
+    let plan = plan(&settings(&room.concat()), None);
+    let thing = |device: Option<&str>, probe| {
+        let act = plan
+            .probes
+            .iter()
+            .find(|act| act.probe == probe && act.device.as_deref() == device);
+        act.map(|act| act.thing.as_str()).unwrap()
+    };
+    let on = |device| thing(Some(device), Probe::Camera);
+    assert_eq!(on("a"), on("b"), "two cameras of one chain");
+    assert_ne!(on("a"), on("c"), "two lines");
+    assert_eq!(
+        on("d"),
+        thing(None, Probe::Codec),
+        "a codec and a camera on one line"
+    );
+    assert!(
+        plan.probes
+            .iter()
+            .filter(|act| act.probe == Probe::Codec)
+            .all(|act| act.checks.len() == 9)
+    );
 }
 
 #[test]

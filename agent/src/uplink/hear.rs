@@ -9,6 +9,7 @@ use bridgepoint_protocol::topic::{HubTopic, RoomTopic, Topic};
 
 use super::mqtt::{Session, Tag};
 use super::{Driver, Standing};
+use crate::calendar::{PlanError, Taken};
 use crate::clock;
 use crate::pin::Shown;
 
@@ -20,7 +21,7 @@ impl Driver {
             Ok(Topic::Hub(_, HubTopic::State)) => self.hub_state(payload),
             Ok(Topic::Room(_, RoomTopic::Receipt)) => self.receipt(session, payload),
             Ok(Topic::Room(_, RoomTopic::Command)) => self.command(session, payload),
-            // Plans are kept by the broker until this box follows them.
+            Ok(Topic::Room(_, RoomTopic::Plan)) => self.plan(session, payload),
             _ => {}
         }
     }
@@ -43,6 +44,8 @@ impl Driver {
                 if let Err(error) = pin.save(&self.station.state) {
                     tracing::error!(%error, "the province's key could not be kept");
                 }
+                // A plan that another key had signed is void.
+                self.station.plan_changed();
                 self.delivery.enrol_again_after(clock::instant(), Duration::ZERO);
             }
             Shown::Strange(kid) => {
@@ -111,6 +114,29 @@ impl Driver {
         self.delivery.connected();
         self.tell.send_replace(Standing::Online);
         self.publish_readiness(session);
+    }
+
+    /// The plan of meetings. An empty message is the broker's word that there is none any more, not the province's.
+    fn plan(&mut self, session: &mut Session, payload: &[u8]) {
+        if payload.is_empty() {
+            return;
+        }
+        match self.station.take_plan(payload) {
+            Ok(Taken::New) => {
+                tracing::info!("the province has sent a new plan of meetings");
+                // Until when the last result stands depends on it.
+                self.publish_readiness(session);
+            }
+            Ok(Taken::Known) => {}
+            Ok(Taken::Older(rev)) => {
+                tracing::warn!(rev, "an older plan of meetings came and is refused");
+            }
+            Err(error @ PlanError::Io(..)) => {
+                tracing::error!(%error, "a plan of meetings cannot be kept");
+                self.publish_readiness(session);
+            }
+            Err(error) => tracing::warn!(%error, "a plan of meetings was ignored"),
+        }
     }
 
     fn command(&mut self, session: &mut Session, payload: &[u8]) {

@@ -4,8 +4,8 @@ use bridgepoint_protocol::WIRE_VERSION;
 use bridgepoint_protocol::claims::{Report, Verdict};
 use serde_json::{Map, Value, json};
 
-/// Flat JSON: verdict, times, and one entry a check.
-pub(crate) fn of(report: &Report, validity_min: u32) -> Value {
+/// Flat JSON: verdict, times, what it was made for, and one entry a check. `valid_until_ms` is UTC milliseconds.
+pub(crate) fn of(report: &Report, valid_until_ms: i64) -> Value {
     let mut checks = Map::new();
     for finding in &report.findings {
         let entry = json!({
@@ -23,7 +23,9 @@ pub(crate) fn of(report: &Report, validity_min: u32) -> Value {
         "room": report.room,
         "verdict": report.verdict.or(Verdict::Unknown).word(),
         "at_ms": report.finished_ms,
-        "valid_until_ms": report.finished_ms + i64::from(validity_min) * 60_000,
+        "valid_until_ms": valid_until_ms,
+        "meeting": report.trigger.meeting,
+        "checkpoint": report.trigger.checkpoint,
         "checks": checks,
     })
 }

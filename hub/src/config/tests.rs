@@ -31,6 +31,35 @@ fn the_smallest_configuration() {
     );
     assert_eq!(settings.store, None);
     assert_eq!(settings.page, "127.0.0.1:8090".parse().unwrap());
+    assert_eq!(settings.reflector, None);
+}
+
+#[test]
+fn the_line_tests_other_end() {
+    let of = |keys: &str| {
+        let text = format!("[hub]\norgs = [\"abc\"]\n[reflector]\n{keys}");
+        parse_text(&text).unwrap().reflector.unwrap()
+    };
+    assert_eq!(
+        of(""),
+        Reflector {
+            listen: "0.0.0.0:9511".parse().unwrap(),
+            advertise: None,
+            budget_kbps: 100_000
+        }
+    );
+    let own = of("listen = \"10.1.0.2:9600\"\nbudget_kbps = 5000\n");
+    assert_eq!(
+        (own.advertise.as_deref(), own.budget_kbps),
+        (Some("10.1.0.2:9600"), 5000)
+    );
+    assert_eq!(of("listen = \"10.1.0.2:0\"\n").advertise, None, "not known yet");
+    assert_eq!(
+        of("listen = \"[::]:9511\"\nadvertise = \"do.tinh.vn:9511\"\n")
+            .advertise
+            .as_deref(),
+        Some("do.tinh.vn:9511")
+    );
 }
 
 #[test]
@@ -58,6 +87,14 @@ fn every_key_of_the_contract() {
     )
     .unwrap();
     assert_eq!(settings.lang, Lang::En);
+    assert_eq!(
+        settings.reflector,
+        Some(Reflector {
+            listen: "0.0.0.0:9511".parse().unwrap(),
+            advertise: Some("10.1.0.2:9511".into()),
+            budget_kbps: 100_000
+        })
+    );
     let Broker::Own {
         listen,
         tls: Some(tls),
@@ -87,12 +124,13 @@ fn the_shipped_sample() {
     let text = std::fs::read_to_string(&file).unwrap();
     let commented = |line: &str| {
         line.strip_prefix("# ")
-            .filter(|rest| rest.contains(" = "))
+            .filter(|rest| rest.contains(" = ") || rest.starts_with('['))
             .unwrap_or(line)
             .to_owned()
     };
     let all: Vec<String> = text.lines().map(commented).collect();
-    parse(&file, &all.join("\n")).unwrap();
+    let all = parse(&file, &all.join("\n")).unwrap();
+    assert_eq!(all.reflector.unwrap().advertise.as_deref(), Some("10.1.0.2:9511"));
 }
 
 #[test]
@@ -193,7 +231,17 @@ fn what_is_wrong_is_named_with_its_line() {
             "invalid value",
         ),
         (
+            "[hub]\norgs = [\"abc\"]\n[reflector]\nbudget_kbps = 0\n",
+            4,
+            "more than 0",
+        ),
+        (
             "[hub]\norgs = [\"abc\"]\n[reflector]\nlisten = \"x\"\n",
+            4,
+            "no IP address and port",
+        ),
+        (
+            "[hub]\norgs = [\"abc\"]\n[reflector]\nadvertise = \"x\"\n",
             4,
             "no host and port",
         ),

@@ -94,7 +94,7 @@ impl<S: Store> Desk<S> {
         self.sealed(at, RoomTopic::Command, Kind::Command, &claims)
     }
 
-    fn sealed(
+    pub(super) fn sealed(
         &self,
         at: &RoomAddress,
         topic: RoomTopic,
@@ -108,6 +108,7 @@ impl<S: Store> Desk<S> {
                     org: at.org.clone(),
                     topic,
                     payload: sealed.jws,
+                    retain: false,
                 })
             }
             Err(e) => {

@@ -11,9 +11,12 @@ use super::keep::MAX_CONTACTS;
 use super::*;
 use crate::bucket::BURST;
 use crate::ingest::{Entry, Reason};
+use crate::meeting::Meeting;
 use crate::sample::{Box, NOW, finding, with};
 use crate::store::sqlite::SqliteStore;
-use crate::store::{Count, HeldEntry, Kept, PastRun, PresenceRow, StoreTrouble, decide};
+use crate::store::{Count, HeldEntry, Kept, PastRun, PlanRow, PresenceRow, StoreTrouble, decide};
+
+mod plans;
 
 struct Rig {
     dir: tempfile::TempDir,
@@ -525,6 +528,21 @@ impl Store for Full {
     }
     fn refused_elsewhere(&self) -> Result<BTreeMap<String, Count>, StoreError> {
         self.inner.refused_elsewhere()
+    }
+    fn meetings(&self, ending_after_ms: i64) -> Result<Vec<Meeting>, StoreError> {
+        self.inner.meetings(ending_after_ms)
+    }
+    fn meeting(&self, id: &Name) -> Result<Option<Meeting>, StoreError> {
+        self.inner.meeting(id)
+    }
+    fn put_meeting(&mut self, meeting: &Meeting) -> Result<(), StoreError> {
+        self.inner.put_meeting(meeting)
+    }
+    fn plans(&self) -> Result<BTreeMap<RoomAddress, PlanRow>, StoreError> {
+        self.inner.plans()
+    }
+    fn put_plan(&mut self, at: &RoomAddress, plan: &PlanRow) -> Result<(), StoreError> {
+        self.inner.put_plan(at, plan)
     }
 }
 

@@ -55,6 +55,7 @@ pub fn standing(kept: &Kept) -> Standing {
             .last_entry_ms
             .max(kept.presence.as_ref().and_then(|p| p.heard_ms)),
         result,
+        checked: kept.checked.clone(),
         chain: chain(kept),
         refused: kept.refused.clone(),
         agent: agent(kept.presence.as_ref(), kept.scoped.last().or(kept.full.as_ref())),
@@ -100,7 +101,7 @@ fn judged(full: &Run, scoped: &[Run], kept: &Kept) -> Judged {
         } else {
             newest.received_ms
         },
-        measured_ms: measured_ms(full),
+        measured_ms: measured_ms(report, full.received_ms),
         last_report_ms: newest.received_ms,
         verdict_differs: differs(full) || scoped.iter().any(differs),
         why: worst(&findings).cloned(),
@@ -112,6 +113,7 @@ fn judged(full: &Run, scoped: &[Run], kept: &Kept) -> Judged {
         open_questions: open_questions(&findings),
         duty: newest.report.duty.clone().or_else(|| report.duty.clone()),
         run: report.run.clone(),
+        profile: bridgepoint_protocol::text::clean(&report.profile.id),
         meeting: report.trigger.meeting.clone(),
         checkpoint: report.trigger.checkpoint.clone(),
     }
@@ -130,13 +132,13 @@ pub fn merged<'a>(full: &'a Run, scoped: &[Run]) -> Cow<'a, [Finding]> {
 /// When a run was made by the hub's clock, as far as it can be believed. A report that was kept for hours on a box
 /// without a line is old when it comes; a clock that was never set says nothing.
 #[must_use]
-pub fn measured_ms(run: &Run) -> i64 {
+pub fn measured_ms(report: &Report, received_ms: i64) -> i64 {
     let Report {
         link, finished_ms, ..
-    } = &*run.report;
+    } = report;
     match link.clk.or(ClockState::Unsynced) {
-        ClockState::Ntp | ClockState::Rtc | ClockState::Stepped => run.received_ms.min(*finished_ms),
-        ClockState::Unsynced => run.received_ms,
+        ClockState::Ntp | ClockState::Rtc | ClockState::Stepped => received_ms.min(*finished_ms),
+        ClockState::Unsynced => received_ms,
     }
 }
 

@@ -23,6 +23,7 @@ fn kept(full: Option<Run>, scoped: Vec<Run>) -> Kept {
         refused: BTreeMap::new(),
         full,
         scoped,
+        checked: vec![],
         verdict: None,
         verdict_ms: 0,
         last_entry_ms: None,
@@ -55,7 +56,7 @@ fn present(state: PresenceState, since_ms: i64) -> PresenceRow {
 }
 
 fn view_at(kept: &Kept, now_ms: i64) -> (View, i64) {
-    let state = state(Arc::new(standing(kept)), now_ms);
+    let state = state(Arc::new(standing(kept)), &Agenda::default(), now_ms);
     (state.view, state.since_ms)
 }
 
@@ -381,7 +382,7 @@ fn the_worst_room_comes_first_and_json_is_flat() {
         named("abc/zzz", &bad),
         named("abc/bbb", &bad),
     ];
-    let states = fleet(rooms, NOW);
+    let states = fleet(rooms, &Agenda::default(), NOW);
     let order: Vec<_> = states.iter().map(|s| s.standing.room.as_str()).collect();
     assert_eq!(order, ["bbb", "zzz", "aaa"]);
     let json = serde_json::to_value(&states[0]).unwrap();

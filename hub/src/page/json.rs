@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;
+use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::{Path, Query, State};
@@ -14,7 +15,10 @@ use tokio_stream::wrappers::BroadcastStream;
 use tokio_stream::wrappers::errors::BroadcastStreamRecvError;
 
 use super::{Pages, Shared, address};
+use crate::agenda::Planned;
+use crate::board::Change;
 use crate::fleet::{RoomState, View, fleet};
+use crate::meetings::{MeetingDetail, Meetings};
 
 /// Rooms in one answer, unless fewer are asked for.
 const PAGE: usize = 500;
@@ -109,7 +113,8 @@ impl Wanted {
 pub async fn rooms(State(shared): Pages, Query(wanted): Query<Wanted>) -> Json<Fleet> {
     let page = shared.page();
     let now_ms = (page.clock)();
-    Json(wanted.bounded().of(fleet(page.board.rooms(), now_ms), now_ms))
+    let all = fleet(page.board.rooms(), &page.board.agenda(), now_ms);
+    Json(wanted.bounded().of(all, now_ms))
 }
 
 /// `GET /api/v1/rooms/<org>/<room>`.
@@ -125,8 +130,50 @@ pub async fn room(State(shared): Pages, Path((org, room)): Path<(String, String)
     }
 }
 
-/// `GET /api/events`: an event `room` with `org/room` for each room that changes; `all` when so many have changed that
-/// everything is to be read again.
+/// Which meetings are wanted.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct WantedMeetings {
+    /// Of this organisation.
+    pub org: Option<String>,
+    /// Those too that are over or cancelled, of the last month.
+    #[serde(default)]
+    pub all: bool,
+}
+
+/// `GET /api/v1/meetings`: soonest first.
+pub async fn meetings(State(shared): Pages, Query(wanted): Query<WantedMeetings>) -> Json<Meetings> {
+    let page = shared.page();
+    let (now_ms, agenda) = ((page.clock)(), page.board.agenda());
+    let rooms = fleet(page.board.rooms(), &agenda, now_ms);
+    let is_wanted = |p: &&Arc<Planned>| {
+        let meeting = &p.meeting;
+        let open = meeting.cancelled_ms.is_none() && now_ms < meeting.end_ms();
+        wanted.org.as_ref().is_none_or(|org| meeting.org.as_str() == org) && (open || wanted.all)
+    };
+    let meetings = agenda
+        .all()
+        .filter(is_wanted)
+        .map(|p| p.gathering(&rooms, now_ms));
+    Json(Meetings {
+        now_ms,
+        meetings: meetings.collect(),
+    })
+}
+
+/// `GET /api/v1/meetings/<id>`: one, with its rooms.
+pub async fn meeting(State(shared): Pages, Path(id): Path<String>) -> Response {
+    let page = shared.page();
+    let (now_ms, agenda) = ((page.clock)(), page.board.agenda());
+    let Some(planned) = agenda.meeting(&id) else {
+        return StatusCode::NOT_FOUND.into_response();
+    };
+    let gathering = planned.gathering(&fleet(page.board.rooms(), &agenda, now_ms), now_ms);
+    Json(MeetingDetail::new(&gathering, now_ms)).into_response()
+}
+
+/// `GET /api/events`: an event `room` with `org/room` for each room that changes; `all` when the meetings or so many
+/// rooms have changed that everything is to be read again.
 pub async fn events(State(shared): Pages) -> Response {
     let board = &shared.page().board;
     if board.listeners() >= MAX_LISTENERS {
@@ -134,8 +181,10 @@ pub async fn events(State(shared): Pages) -> Response {
     }
     let changes = BroadcastStream::new(board.changes()).map(|change| {
         Ok::<_, Infallible>(match change {
-            Ok(at) => Event::default().event("room").data(at.to_string()),
-            Err(BroadcastStreamRecvError::Lagged(_)) => Event::default().event("all").data(""),
+            Ok(Change::Room(at)) => Event::default().event("room").data(at.to_string()),
+            Ok(Change::Meetings) | Err(BroadcastStreamRecvError::Lagged(_)) => {
+                Event::default().event("all").data("")
+            }
         })
     });
     Sse::new(changes).keep_alive(KeepAlive::default()).into_response()

@@ -6,6 +6,7 @@ use tokio::net::TcpStream;
 
 use super::json::Wanted;
 use super::*;
+use crate::agenda::Agenda;
 use crate::fleet::{fleet, standing};
 use crate::keyring::KeyState;
 use crate::sample::{Box, NOW};
@@ -184,7 +185,7 @@ fn what_is_wanted() {
             store.put_key(&row).unwrap();
             Arc::new(standing(&store.kept(&it.at).unwrap().unwrap()))
         });
-        fleet(rows.collect::<Vec<_>>(), NOW)
+        fleet(rows.collect::<Vec<_>>(), &Agenda::default(), NOW)
     };
     let all = rooms(&[
         ("abc/bai-chay", "Phường Bãi Cháy"),

@@ -1,4 +1,5 @@
-//! Pages for people: the fleet, and one room. This file answers; [`mod@fleet`] and [`mod@room`] make what is shown, pure;
+//! Pages for people: the fleet, one room, one meeting. This file answers; [`mod@fleet`], [`mod@room`] and
+//! [`mod@meeting`] make what is shown, pure;
 //! [`html`] draws it.
 
 use axum::extract::{Path, Query, State};
@@ -13,12 +14,14 @@ use crate::fleet as rooms;
 pub mod asked;
 pub mod fleet;
 pub mod html;
+pub mod meeting;
+pub mod next;
 pub mod room;
 #[cfg(test)]
 mod tests;
 mod words;
 
-pub use words::{view_text, why_text};
+pub use words::{checked_text, view_text, why_text};
 
 use asked::Asked;
 
@@ -29,8 +32,10 @@ pub async fn fleet(State(shared): Pages, Query(asked): Query<Asked>) -> Response
     let now_ms = (page.clock)();
     let lang = asked.lang(page.lang);
     let part = asked.part.clone();
-    let all = rooms::fleet(page.board.rooms(), now_ms);
+    let agenda = page.board.agenda();
+    let all = rooms::fleet(page.board.rooms(), &agenda, now_ms);
     let view = fleet::fleet(asked, lang, &all, &page.board.health(), now_ms);
+    let view = view.with_meetings(&agenda, &all, now_ms);
     match part.as_deref() {
         Some("main") => Html(html::fleet_part(&view)).into_response(),
         Some("rows") => Html(html::lines_part(&view)).into_response(),
@@ -61,6 +66,25 @@ pub async fn room(
         }
         Ok(None) => StatusCode::NOT_FOUND.into_response(),
         Err(e) => (StatusCode::SERVICE_UNAVAILABLE, e.said().in_lang(lang).to_owned()).into_response(),
+    }
+}
+
+/// `GET /meetings/<id>`.
+pub async fn meeting(State(shared): Pages, Path(id): Path<String>, Query(asked): Query<Asked>) -> Response {
+    let asked = asked.understood();
+    let page = shared.page();
+    let now_ms = (page.clock)();
+    let lang = asked.lang(page.lang);
+    let agenda = page.board.agenda();
+    let Some(planned) = agenda.meeting(&id) else {
+        return StatusCode::NOT_FOUND.into_response();
+    };
+    let all = rooms::fleet(page.board.rooms(), &agenda, now_ms);
+    let part = asked.part.clone();
+    let view = meeting::meeting(&planned.gathering(&all, now_ms), asked, lang, now_ms);
+    match part.as_deref() {
+        Some("main") => Html(html::meeting_part(&view)).into_response(),
+        _ => whole(|nonce| html::meeting(&view, nonce)),
     }
 }
 

@@ -8,17 +8,18 @@ use std::ops::RangeInclusive;
 
 use bridgepoint_protocol::chain::Neighbours;
 use bridgepoint_protocol::envelope::{Kid, Kind};
-use bridgepoint_protocol::name::RoomAddress;
+use bridgepoint_protocol::name::{Name, RoomAddress};
 
 use crate::ingest::{Entry, Reason};
 use crate::keyring::{KeyState, RoomKey};
+use crate::meeting::Meeting;
 
 mod error;
 mod rows;
 pub mod sqlite;
 
 pub use error::{StoreError, StoreTrouble};
-pub use rows::{ChainRow, Count, HeldEntry, Kept, PastRun, PresenceRow, Run};
+pub use rows::{ChainRow, Checked, Count, HeldEntry, Kept, PastRun, PlanRow, PresenceRow, Run};
 
 /// Forks that are kept for one room as evidence; later ones are only counted.
 pub const MAX_FORKS: u32 = 16;
@@ -162,6 +163,37 @@ pub trait Store {
     /// # Errors
     /// [`StoreError`].
     fn refused_elsewhere(&self) -> Result<BTreeMap<String, Count>, StoreError>;
+
+    /// Meetings that end after a moment (UTC milliseconds), also cancelled ones, soonest first.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    fn meetings(&self, ending_after_ms: i64) -> Result<Vec<Meeting>, StoreError>;
+
+    /// One meeting.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    fn meeting(&self, id: &Name) -> Result<Option<Meeting>, StoreError>;
+
+    /// Keeps a meeting, replacing what was known of it.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    fn put_meeting(&mut self, meeting: &Meeting) -> Result<(), StoreError>;
+
+    /// What rooms were told last.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    fn plans(&self) -> Result<BTreeMap<RoomAddress, PlanRow>, StoreError>;
+
+    /// Keeps what a room is told. A revision never falls: a lower one leaves the greater. Rooms that never asked
+    /// for a key are not kept.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    fn put_plan(&mut self, at: &RoomAddress, plan: &PlanRow) -> Result<(), StoreError>;
 }
 
 /// Decides about a key, in one group of writes: approving one revokes the room's other approved key. A key that is

@@ -29,6 +29,8 @@ pub struct Kept {
     pub full: Option<Run>,
     /// Runs with a scope after it, oldest first.
     pub scoped: Vec<Run>,
+    /// The newest full run of the current chain for each of the newest meetings, newest first.
+    pub checked: Vec<Checked>,
     /// The verdict that the board showed last.
     pub verdict: Option<String>,
     /// Since when, UTC milliseconds.
@@ -46,6 +48,28 @@ pub struct Run {
     pub received_ms: i64,
     /// The claims.
     pub report: Arc<Report>,
+}
+
+/// The newest full run for a meeting, in short.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Checked {
+    /// The meeting, as the box wrote it.
+    pub meeting: String,
+    /// The checkpoint, e.g. `T-90`, as the box wrote it.
+    pub checkpoint: Option<String>,
+    /// When it was made, as far as it can be believed, UTC milliseconds by the hub's clock.
+    pub measured_ms: i64,
+    /// The verdict that the hub computed.
+    pub verdict: String,
+}
+
+/// What a room was told last about its meetings.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct PlanRow {
+    /// Its revision, which only grows.
+    pub rev: u64,
+    /// Hash of what it says; empty when the plan was taken back.
+    pub content: String,
 }
 
 /// One run of the past, in short.

@@ -1,6 +1,6 @@
 //! The SQLite store: one file, write-ahead log, every commit synced to disk.
 //!
-//! [`schema`] has the tables, [`read`] the questions, [`write`] the changes; here a file is opened and its errors
+//! [`schema`] has the tables, [`read`] the questions, [`write`] the changes, [`meetings`] both for meetings and plans; here a file is opened and its errors
 //! are put into words.
 
 use std::fs::OpenOptions;
@@ -13,6 +13,7 @@ use rusqlite::{Connection, ErrorCode, OpenFlags};
 use super::{StoreError, StoreTrouble};
 
 mod fresh;
+mod meetings;
 mod read;
 mod schema;
 mod store;

@@ -12,7 +12,7 @@ use super::sqlite::SqliteStore;
 use super::*;
 use crate::ingest::{Outcome, ingest};
 use crate::keyring::Keyring;
-use crate::sample::{Box, NOW, finding, with};
+use crate::sample::{Box, NOW, finding, meeting, with};
 
 /// Opens the same database again and again.
 type Open = std::boxed::Box<dyn Fn() -> std::boxed::Box<dyn Store>>;
@@ -119,6 +119,110 @@ fn keys_and_decisions() {
         again.at = "abc/three".parse().unwrap();
         assert!(store.put_key(&again).is_err());
         assert_eq!(store.rooms().unwrap().len(), 3);
+    }
+}
+
+#[test]
+fn meetings_come_back_as_they_were_kept() {
+    for (_dir, open) in stores() {
+        let mut store = open();
+        let hour = 3_600_000;
+        let named = |list: &[&str]| Some(list.iter().map(|room| Name::new(room).unwrap()).collect());
+        let full = Meeting {
+            rooms: named(&["one", "two"]),
+            chair: Some(Name::new("two").unwrap()),
+            rehearsal_ms: Some(NOW),
+            urgent: true,
+            recording: true,
+            slides: true,
+            video: true,
+            rate_kbps: Some(4096),
+            ..meeting("m-full", NOW + 5 * hour)
+        };
+        let (bare, over) = (meeting("m-bare", NOW + hour), meeting("m-over", NOW - 2 * hour));
+        for it in [&full, &bare, &over] {
+            store.put_meeting(it).unwrap();
+        }
+        let again = open();
+        assert_eq!(again.meeting(&full.id).unwrap().as_ref(), Some(&full));
+        assert_eq!(again.meeting(&Name::new("m-none").unwrap()).unwrap(), None);
+        assert_eq!(again.meetings(NOW).unwrap(), [bare.clone(), full.clone()]);
+        assert_eq!(
+            again.meetings(NOW - 1).unwrap(),
+            [over, bare.clone(), full.clone()]
+        );
+        assert_eq!(
+            again.meetings(NOW + 3 * hour).unwrap().as_slice(),
+            std::slice::from_ref(&full),
+            "what ends at that moment is over"
+        );
+        let mark = store.change_mark().unwrap();
+        let cancelled = Meeting {
+            cancelled_ms: Some(NOW),
+            changed_ms: NOW,
+            ..full
+        };
+        open().put_meeting(&cancelled).unwrap();
+        assert_ne!(store.change_mark().unwrap(), mark, "the hub that runs learns it");
+        assert_eq!(store.meetings(NOW).unwrap(), [bare, cancelled]);
+    }
+}
+
+#[test]
+fn a_plans_revision_never_falls() {
+    for (_dir, open) in stores() {
+        let mut store = open();
+        let one = approved(&mut *store, "abc/one");
+        let row = |rev: u64, content: &str| PlanRow {
+            rev,
+            content: content.into(),
+        };
+        assert!(store.plans().unwrap().is_empty());
+        store.put_plan(&one.at, &row(7, "a")).unwrap();
+        store.put_plan(&one.at, &row(3, "b")).unwrap();
+        let nobody: RoomAddress = "abc/nobody".parse().unwrap();
+        store.put_plan(&nobody, &row(1, "c")).unwrap();
+        let kept = open().plans().unwrap();
+        assert_eq!(kept, [(one.at.clone(), row(7, "b"))].into());
+    }
+}
+
+#[test]
+fn the_newest_full_run_for_each_meeting_is_found() {
+    for (_dir, open) in stores() {
+        let mut store = open();
+        let mut one = approved(&mut *store, "abc/one");
+        let mut send = |meeting: Option<&str>, checkpoint: &str, more: serde_json::Value| {
+            let claims = one.report("ready", &json!([finding("codec.reachable", "pass", "ok", true)]));
+            let trigger = json!({ "kind": "schedule", "meeting": meeting, "checkpoint": checkpoint });
+            let claims = with(with(claims, &json!({ "trigger": trigger })), &more);
+            let sealed = one.next(Kind::Report, &claims);
+            add(&mut *store, &one, "report", &sealed.jws, NOW + 5);
+        };
+        send(Some("m-one"), "T-1d", json!({ "finished_ms": NOW - 9 }));
+        send(
+            Some("m-two"),
+            "T-90",
+            json!({ "finished_ms": 7, "clk": "unsynced" }),
+        );
+        send(Some("m-one"), "T-90", json!({ "finished_ms": NOW - 5 }));
+        send(Some("m-one"), "T-20", json!({ "scope": ["mic"] }));
+        send(None, "", json!({}));
+        let kept = open().kept(&"abc/one".parse().unwrap()).unwrap().unwrap();
+        let checked = |meeting: &str, checkpoint: &str, measured_ms: i64| Checked {
+            meeting: meeting.into(),
+            checkpoint: Some(checkpoint.into()),
+            measured_ms,
+            verdict: "ready".into(),
+        };
+        assert_eq!(
+            kept.checked,
+            [
+                checked("m-one", "T-90", NOW - 5),
+                // A clock that was never set says nothing: when it came counts.
+                checked("m-two", "T-90", NOW + 5),
+            ]
+        );
     }
 }
 

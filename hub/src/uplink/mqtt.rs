@@ -103,6 +103,9 @@ impl Uplink {
     fn note(&self, stands: bool) {
         self.board.note(|health| {
             health.broker.insert(self.org.clone(), stands);
+            if stands {
+                *health.joined.entry(self.org.clone()).or_default() += 1;
+            }
         });
     }
 
@@ -292,11 +295,17 @@ impl<'a> Line<'a> {
         if is_open.wait_for(|open| *open).await.is_err() {
             return;
         }
-        while let Some(Publish { topic, payload, .. }) = outgoing.recv().await {
+        while let Some(Publish {
+            topic,
+            payload,
+            retain,
+            ..
+        }) = outgoing.recv().await
+        {
             self.handed.borrow_mut().push_back(topic.clone());
             if self
                 .client
-                .publish(topic, QoS::AtLeastOnce, false, payload)
+                .publish(topic, QoS::AtLeastOnce, retain, payload)
                 .await
                 .is_err()
             {

@@ -2,6 +2,7 @@
 //! messages sealed with the real protocol. Everything is waited for by its event, with one deadline.
 #![allow(dead_code, unreachable_pub, reason = "each test binary uses a part")]
 
+pub mod prober;
 pub mod room;
 pub mod tls;
 
@@ -16,6 +17,31 @@ use serde_json::Value;
 
 /// Nothing here takes longer; what does has failed.
 pub const DEADLINE: Duration = Duration::from_secs(20);
+
+/// A broker of somebody else's that keeps nothing over its own end; it ends with its test.
+pub struct ForeignBroker(Child);
+
+impl ForeignBroker {
+    pub fn start(dir: &Path, port: u16) -> Self {
+        let conf = dir.join("mosquitto.conf");
+        // The user is ignored unless it is started by root.
+        let text = format!("user root\nlistener {port} 127.0.0.1\nallow_anonymous true\n");
+        std::fs::write(&conf, text).unwrap();
+        let broker = Command::new("/usr/sbin/mosquitto")
+            .arg("-c")
+            .arg(&conf)
+            .stderr(Stdio::null())
+            .spawn();
+        Self(broker.unwrap())
+    }
+}
+
+impl Drop for ForeignBroker {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
 
 /// A hub that runs.
 pub struct Hub {
@@ -42,6 +68,14 @@ pub fn told(output: &Output) -> (Option<i32>, String) {
         output.status.code(),
         String::from_utf8_lossy(&output.stderr).into_owned(),
     )
+}
+
+/// A time `hours` from now, as the command line takes it.
+pub fn in_hours(hours: i64) -> String {
+    let now = std::time::SystemTime::UNIX_EPOCH.elapsed().unwrap().as_secs() as i64;
+    jiff::Timestamp::from_second(now + hours * 3600)
+        .unwrap()
+        .to_string()
 }
 
 /// Runs one command of the hub.

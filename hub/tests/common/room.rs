@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use bridgepoint_protocol::claims::{Command, Receipt};
+use bridgepoint_protocol::claims::{Command, Plan, Receipt};
 use bridgepoint_protocol::envelope::{EntryHash, Jwk, Kind, Sealed, SigningKey, VerifyingKey, open, seal};
 use rumqttc::v5::mqttbytes::QoS;
 use rumqttc::v5::mqttbytes::v5::{Filter, Packet, PubAckReason};
@@ -63,7 +63,12 @@ impl Room {
     /// The next report of its chain.
     pub fn report(&mut self, verdict: &str, findings: &Value) -> Sealed {
         let claims = self.claims(verdict, findings);
-        let sealed = seal(&self.key, Kind::Report, &claims).unwrap();
+        self.sealed(&claims)
+    }
+
+    /// Seals a report as the next of its chain.
+    pub fn sealed(&mut self, claims: &Value) -> Sealed {
+        let sealed = seal(&self.key, Kind::Report, claims).unwrap();
         self.seq += 1;
         self.prev = sealed.hash;
         sealed
@@ -209,6 +214,15 @@ impl Line {
         let receipt: Receipt = opened.claims().unwrap();
         assert_eq!(format!("{}/{}", receipt.org, receipt.room), room.at);
         receipt
+    }
+
+    /// The next plan, verified.
+    pub async fn plan(&mut self, room: &Room, key: VerifyingKey) -> Plan {
+        let jws = self.next(&room.topic("plan")).await;
+        let opened = open(&jws, &[Kind::Plan], |kid| (key.kid() == *kid).then_some(key)).unwrap();
+        let plan: Plan = opened.claims().unwrap();
+        assert_eq!(format!("{}/{}", plan.org, plan.room), room.at);
+        plan
     }
 
     /// The next command, verified.

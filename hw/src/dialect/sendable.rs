@@ -106,6 +106,7 @@ fn everything() -> String {
     for request in requests(spot) {
         add(format!("  {}", masked(request, &request.emit(CameraId::ONE))));
     }
+    add("  82 to 87 instead of 81 (on a serial line only, to the camera with that number)".to_owned());
     list
 }
 
@@ -155,6 +156,11 @@ proptest! {
         for request in requests(Spot { pan, tilt, zoom }) {
             let line = masked(request, &request.emit(CameraId::ONE));
             prop_assert!(REVIEWED.lines().any(|reviewed| reviewed.trim() == line), "{}", line);
+            let (_, first) = request.emit(CameraId::ONE).split_first().map(|(to, rest)| (*to, rest.to_vec())).unwrap();
+            for id in 2..=7 {
+                let other = request.emit(CameraId::new(id).unwrap());
+                prop_assert_eq!((other[0], &other[1..]), (0x80 | id, &first[..]));
+            }
         }
     }
 }

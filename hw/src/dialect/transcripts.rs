@@ -260,11 +260,13 @@ fn visca() {
             home: numbers("home").first().copied(),
             ..CameraJob::visiting(numbers("presets"))
         };
-        let talk = |framing, now: Instant| {
-            camera::Talk::new(framing, CameraId::ONE, job.clone(), now, now + DEADLINE)
-        };
+        let number = transcript.about("camera").unwrap_or("1").parse().unwrap();
+        let camera = CameraId::new(number).unwrap();
+        let talk =
+            |framing, now: Instant| camera::Talk::new(framing, camera, job.clone(), now, now + DEADLINE);
         match transcript.about("framing") {
             Some("packets") => check_stream(&path, &transcript, |now| talk(Framing::Packets, now)),
+            Some("chain") => check_stream(&path, &transcript, |now| talk(Framing::Chain, now)),
             Some("ip") => {
                 let begin = start();
                 check(

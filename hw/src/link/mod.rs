@@ -1,11 +1,13 @@
 //! Carries bytes for a conversation, with an absolute deadline and a byte cap.
 //!
-//! A [`Link`] is one open socket; [`tcp`] and [`udp`] open one; [`converse`] drives a dialect over it.
+//! A [`Link`] is one open socket or serial line; [`tcp`], [`udp`] and [`serial()`] open one; [`converse`] drives a
+//! dialect over it.
 //! Everything here ends at the edge's deadline: connecting, reading, and writing to a device that has
 //! stopped reading. Nothing is retried here: a dialect that wants to ask again does so itself.
 
 mod drive;
 mod open;
+mod serial;
 
 use std::io;
 use std::net::IpAddr;
@@ -17,6 +19,7 @@ use tokio::sync::watch;
 
 pub use drive::converse;
 pub use open::{connect_time, tcp, udp};
+pub use serial::serial;
 
 /// Where a probe has to end: when, after how many bytes, or when somebody says stop.
 #[derive(Debug, Clone)]

@@ -38,13 +38,7 @@ fn a_secret_does_not_show_itself() {
 #[tokio::test]
 async fn what_is_not_built_is_not_supported() {
     let (edge, _cancel) = edge(PLENTY, CAP);
-    for address in [
-        "serial:/dev/ttyUSB0",
-        "telnet://h",
-        "ssh://h",
-        "https://h",
-        "sip:h",
-    ] {
+    for address in ["telnet://h", "ssh://h", "https://h", "sip:h"] {
         let address = address.parse().unwrap();
         assert_eq!(
             codec(CodecDriver::Cisco, &address, None, &edge).await,
@@ -64,12 +58,7 @@ async fn what_is_not_built_is_not_supported() {
         );
     }
     let job = CameraJob::visiting(Vec::new());
-    for address in [
-        "visca+serial:/dev/ttyUSB1",
-        "codec:1",
-        "onvif://h",
-        "pelco+serial:/dev/ttyUSB1",
-    ] {
+    for address in ["codec:1", "onvif://h", "pelco+serial:/dev/ttyUSB1"] {
         assert_eq!(
             camera(&address.parse().unwrap(), &job, &edge).await,
             Err(ProbeError::NotSupported)
@@ -300,4 +289,94 @@ async fn no_camera() {
     let address = format!("visca+udp://{free}").parse().unwrap();
     let reading = camera(&address, &one_preset(), &edge).await;
     assert!(matches!(reading, Err(ProbeError::NoAnswer { .. })), "{reading:?}");
+}
+
+/// A camera's number and the codec's console, each over a pseudo-terminal: the arm, the framing, the address.
+mod over_serial_lines {
+    use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
+    use tokio::net::unix::pipe;
+
+    use super::*;
+
+    /// The device's end, as a stream, and its path.
+    fn line() -> (impl AsyncReadExt + AsyncWriteExt + Unpin, String) {
+        let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC).unwrap();
+        rustix::io::ioctl_fionbio(&master, true).unwrap();
+        grantpt(&master).unwrap();
+        unlockpt(&master).unwrap();
+        let path = ptsname(&master, Vec::new()).unwrap().into_string().unwrap();
+        let write = pipe::Sender::from_owned_fd_unchecked(master.try_clone().unwrap()).unwrap();
+        let read = pipe::Receiver::from_owned_fd_unchecked(master).unwrap();
+        (tokio::io::join(read, write), path)
+    }
+
+    #[tokio::test]
+    async fn the_third_camera_of_a_chain() {
+        let (mut stream, path) = line();
+        let device = async {
+            let mut at_preset = false;
+            let mut packet = Vec::new();
+            loop {
+                packet.push(stream.read_u8().await.unwrap());
+                if packet.ends_with(&[0xFF]) {
+                    assert_eq!(packet[0], 0x83, "another camera is addressed");
+                    packet[0] = 0x81;
+                    for mut said in camera_says(&packet, &mut at_preset) {
+                        // The camera before it in the chain speaks as well.
+                        stream.write_all(&[0xA0, 0x50, 0x03, 0xFF]).await.unwrap();
+                        said[0] = 0xB0;
+                        stream.write_all(&said).await.unwrap();
+                    }
+                    packet.clear();
+                }
+            }
+        };
+        let (edge, _cancel) = edge(PLENTY, CAP);
+        let address = format!("visca+serial:{path}?baud=9600&id=3").parse().unwrap();
+        let job = one_preset();
+        let reading = tokio::select! {
+            reading = camera(&address, &job, &edge) => reading.unwrap(),
+            () = device => unreachable!("it answers for ever"),
+        };
+        assert_eq!(reading.power_on, Ok(true));
+        assert!(reading.returned.unwrap().unwrap().at_found);
+    }
+
+    #[tokio::test]
+    async fn a_codec_whose_console_was_left_at_its_prompt() {
+        let (stream, path) = line();
+        let unit = async {
+            let (read, mut write) = tokio::io::split(stream);
+            let mut lines = BufReader::new(read).lines();
+            let mut heard = Vec::new();
+            while let Some(line) = lines.next_line().await.unwrap() {
+                let answer = match line.as_str() {
+                    "" => "\r\nlogin: ".to_owned(),
+                    "probe" => "probe\r\nPassword: ".to_owned(),
+                    "s3cret" => "\r\n*r Login successful\r\n\r\nOK\r\n".to_owned(),
+                    _ => {
+                        let tag = line.rsplit('"').nth(1).unwrap_or_default();
+                        format!("{line}\r\n** resultId: \"{tag}\"\r\n** end\r\n\r\nOK\r\n")
+                    }
+                };
+                let over = line == "bye";
+                heard.push(line);
+                if over {
+                    break;
+                }
+                write.write_all(answer.as_bytes()).await.unwrap();
+            }
+            heard
+        };
+        let (edge, _cancel) = edge(PLENTY, CAP);
+        let login = Login {
+            user: "probe".to_owned(),
+            password: Secret::new("s3cret".to_owned()),
+        };
+        let address = format!("serial:{path}?baud=115200&user=probe").parse().unwrap();
+        let (reading, heard) = tokio::join!(codec(CodecDriver::Cisco, &address, Some(&login), &edge), unit);
+        assert!(reading.is_ok(), "{reading:?}");
+        assert_eq!(heard[..4], ["", "probe", "s3cret", "echo off"].map(str::to_owned));
+        assert_eq!(heard.last().map(String::as_str), Some("bye"));
+    }
 }

@@ -3,9 +3,14 @@
 //! RESET, the inquiries of a check, recalling a preset up to 89 (higher numbers are special functions
 //! on many cameras), and driving to a position only when the camera itself reported that position
 //! before anything was moved. Storing or clearing presets, power, menu, image settings: never.
+//! On a stream the same packets go without headers, to camera 1 to 7; nothing to all of them at once, for
+//! that gives them new numbers.
+
+mod stream;
 
 use std::collections::BTreeMap;
 
+use self::stream::Stream;
 use super::{Violation, datagram_violation};
 use crate::journal::{Entry, Kind};
 
@@ -38,8 +43,21 @@ enum Moved {
 /// What goes beyond the list, of one camera's entries.
 pub(super) fn violations(entries: &[&Entry]) -> Vec<Violation> {
     let mut visits: BTreeMap<&str, Visit> = BTreeMap::new();
+    let mut streams: BTreeMap<(&str, u64), Stream<'_>> = BTreeMap::new();
     let mut found = Vec::new();
-    for entry in entries {
+    for &entry in entries {
+        // Datagrams have no connection.
+        if entry.connection > 0 {
+            let stream = streams
+                .entry((entry.peer.as_str(), entry.connection))
+                .or_default();
+            match entry.kind {
+                Kind::Reported => stream.reported(&entry.bytes),
+                Kind::Received => found.extend(stream.received(entry)),
+                Kind::Prompt | Kind::Note | Kind::Overflow => {}
+            }
+            continue;
+        }
         let visit = visits.entry(entry.peer.as_str()).or_default();
         match entry.kind {
             Kind::Reported => visit.reported(&entry.bytes),
@@ -53,15 +71,20 @@ pub(super) fn violations(entries: &[&Entry]) -> Vec<Violation> {
             Kind::Prompt | Kind::Note | Kind::Overflow => {}
         }
     }
+    found.extend(streams.values().filter_map(Stream::unfinished));
     found
 }
 
 impl Visit {
     fn reported(&mut self, datagram: &[u8]) {
+        self.told(datagram.get(8..));
+    }
+
+    fn told(&mut self, packet: Option<&[u8]>) {
         if self.moved != Moved::Not {
             return;
         }
-        match datagram.get(8..) {
+        match packet {
             Some(&[0x90, 0x50, a, b, c, d, e, f, g, h, 0xFF]) => self.pan_tilt.push([a, b, c, d, e, f, g, h]),
             Some(&[0x90, 0x50, a, b, c, d, 0xFF]) => self.zoom.push([a, b, c, d]),
             _ => {}
@@ -156,12 +179,12 @@ mod tests {
 
     use super::*;
 
-    const RESET: &[u8] = &[0x02, 0x00, 0x00, 0x01, 0x00, 0x00, 0x00, 0x01, 0x01];
-    const RECALL_1: &[u8] = &[0x81, 0x01, 0x04, 0x3F, 0x02, 0x01, 0xFF];
-    const FOUND: [u8; 8] = [0x00, 0x01, 0x00, 0x00, 0x0F, 0x0F, 0x00, 0x00];
+    pub(super) const RESET: &[u8] = &[0x02, 0x00, 0x00, 0x01, 0x00, 0x00, 0x00, 0x01, 0x01];
+    pub(super) const RECALL_1: &[u8] = &[0x81, 0x01, 0x04, 0x3F, 0x02, 0x01, 0xFF];
+    pub(super) const FOUND: [u8; 8] = [0x00, 0x01, 0x00, 0x00, 0x0F, 0x0F, 0x00, 0x00];
     const ELSEWHERE: [u8; 8] = [0x00, 0x02, 0x00, 0x00, 0x0F, 0x0F, 0x00, 0x00];
 
-    fn framed(kind: [u8; 2], payload: &[u8]) -> Vec<u8> {
+    pub(super) fn framed(kind: [u8; 2], payload: &[u8]) -> Vec<u8> {
         [&kind[..], &[0x00, payload.len() as u8, 0, 0, 0, 1], payload].concat()
     }
 
@@ -176,26 +199,26 @@ mod tests {
         }
     }
 
-    fn received(bytes: &[u8]) -> Entry {
+    pub(super) fn received(bytes: &[u8]) -> Entry {
         entry(Kind::Received, bytes.to_vec())
     }
 
-    fn command(payload: &[u8]) -> Entry {
+    pub(super) fn command(payload: &[u8]) -> Entry {
         entry(Kind::Received, framed([0x01, 0x00], payload))
     }
 
-    fn reported(pan_tilt: [u8; 8]) -> Entry {
+    pub(super) fn reported(pan_tilt: [u8; 8]) -> Entry {
         entry(
             Kind::Reported,
             framed([0x01, 0x11], &[&[0x90, 0x50][..], &pan_tilt, &[0xFF]].concat()),
         )
     }
 
-    fn back(pan_tilt: [u8; 8]) -> Entry {
+    pub(super) fn back(pan_tilt: [u8; 8]) -> Entry {
         command(&[&[0x81, 0x01, 0x06, 0x02, 0x18, 0x14][..], &pan_tilt, &[0xFF]].concat())
     }
 
-    fn whys(entries: &[Entry]) -> Vec<String> {
+    pub(super) fn whys(entries: &[Entry]) -> Vec<String> {
         let entries: Vec<&Entry> = entries.iter().collect();
         violations(&entries)
             .into_iter()

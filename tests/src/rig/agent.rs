@@ -14,6 +14,7 @@ use super::{PATIENCE, built};
 pub struct Agent {
     config: PathBuf,
     state: PathBuf,
+    env: Vec<(String, String)>,
 }
 
 /// The configuration of a room with a codec and nothing else, at the hub's `broker` where there is one.
@@ -51,7 +52,15 @@ impl Agent {
         Ok(Self {
             config: path,
             state: dir.join("state"),
+            env: vec![],
         })
+    }
+
+    /// The same box, whose program finds `value` as `key` in its environment.
+    #[must_use]
+    pub fn with_env(mut self, key: &str, value: &str) -> Self {
+        self.env.push((key.to_owned(), value.to_owned()));
+        self
     }
 
     /// Its configuration file.
@@ -164,6 +173,7 @@ impl Agent {
             .arg("--state")
             .arg(&self.state);
         command.env_remove("BRIDGEPOINT_STATE");
+        command.envs(self.env.iter().map(|(key, value)| (key, value)));
         Ok(command)
     }
 }

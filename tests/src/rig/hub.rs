@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context as _, Result};
+use bridgepoint_protocol::envelope::SigningKey;
 use serde_json::Value;
 
 use super::process::{Output, Process, run, succeed};
@@ -108,6 +109,16 @@ impl Hub {
     #[must_use]
     pub fn socket(&self) -> PathBuf {
         self.state.join("broker").join("hub.sock")
+    }
+
+    /// The key that it signs with.
+    ///
+    /// # Errors
+    /// When it has none yet.
+    pub fn key(&self) -> Result<SigningKey> {
+        let file = self.state.join("key.pk8");
+        let document = std::fs::read(&file).with_context(|| file.display().to_string())?;
+        Ok(SigningKey::from_pkcs8(&document)?)
     }
 
     /// Approves a room's box, whatever its fingerprint.

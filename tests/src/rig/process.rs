@@ -149,7 +149,7 @@ impl Drop for Process {
 
 /// The same command, which ends when the thread that starts it does: nothing is left behind by a rig that is
 /// killed. `setpriv` is part of util-linux, which every Debian has; elsewhere the command is as it was.
-fn with_parent(command: &Command) -> Command {
+pub(crate) fn with_parent(command: &Command) -> Command {
     let mut wrapped = match super::installed("setpriv", &["/usr/bin", "/bin"]) {
         Ok(setpriv) => {
             let mut wrapped = Command::new(setpriv);

@@ -60,6 +60,16 @@ impl Sim {
             .with_context(|| format!("the room has no {device}"))
     }
 
+    /// `text` with the devices' addresses instead of their names in braces, e.g. `{camera.main}`.
+    #[must_use]
+    pub fn with_addresses(&self, text: &str) -> String {
+        self.addresses
+            .iter()
+            .fold(text.to_owned(), |text, (device, address)| {
+                text.replace(&format!("{{{device}}}"), address)
+            })
+    }
+
     /// Switches a fault on or off.
     ///
     /// # Errors

@@ -11,6 +11,7 @@ pub mod clock;
 pub mod control;
 mod door;
 pub mod faults;
+mod jack;
 pub mod random;
 pub mod room;
 pub mod sound;

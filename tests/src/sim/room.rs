@@ -11,13 +11,16 @@ use tokio::task::JoinSet;
 
 use super::cisco::{self, Codec};
 use super::clock::Clock;
-use super::faults::{Fault, Row, Switches};
-use super::sound::Microphone;
-use super::spec::Spec;
+use super::faults::{Fault, Row};
+use super::sound::{Microphone, Server};
+use super::spec::{Spec, Through};
 use super::ups::{self, Ups};
-use super::visca::{Position, ViscaCamera};
+use super::visca::{self, CameraFault, Position, Setting, ViscaCamera};
 use crate::allowed::{self, Violation};
 use crate::journal::{Entry, Journal};
+
+/// The sound server's key among the addresses: what a program has to have as `PULSE_SERVER` to hear the microphones.
+const SOUND_SERVER: &str = "sound.server";
 
 /// Why a room could not be started, or a fault not be switched.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -58,6 +61,7 @@ pub(crate) struct Inside {
     devices: BTreeMap<String, Device>,
     addresses: BTreeMap<String, String>,
     journal: Journal,
+    clock: Clock,
 }
 
 #[derive(Debug)]
@@ -87,19 +91,30 @@ impl Room {
         let mut devices = BTreeMap::new();
         let mut tasks = JoinSet::new();
         if let Some(codec) = &spec.codec {
-            let codec = Codec::open(codec, &spec.room, clock.clone(), journal.clone());
+            let codec = Codec::open(codec, &spec.room, &path, clock.clone(), journal.clone());
             let codec = Arc::new(codec.map_err(RoomError::Start)?);
             tasks.spawn(Arc::clone(&codec).serve());
             devices.insert(cisco::DEVICE.to_owned(), Device::Codec(codec));
         }
-        for camera in &spec.cameras {
-            let camera = ViscaCamera::open(camera, &spec.room, clock.clone(), journal.clone()).await;
-            let camera = Arc::new(camera.map_err(RoomError::Start)?);
-            tasks.spawn(Arc::clone(&camera).serve());
+        let setting = Setting {
+            room: &spec.room,
+            dir: &path,
+            clock: clock.clone(),
+            journal: journal.clone(),
+        };
+        let (cameras, servers) = visca::open(&spec.cameras, &setting)
+            .await
+            .map_err(RoomError::Start)?;
+        for server in servers {
+            tasks.spawn(server.serve());
+        }
+        for camera in cameras {
             devices.insert(camera.device().to_owned(), Device::Camera(camera));
         }
+        let server = sound_server(&spec, &path).map_err(RoomError::Start)?;
         for microphone in &spec.microphones {
-            let microphone = Microphone::open(microphone, &spec.room, &path).map_err(RoomError::Start)?;
+            let microphone =
+                Microphone::open(microphone, &spec.room, &path, server.as_ref()).map_err(RoomError::Start)?;
             devices.insert(microphone.device().to_owned(), Device::Microphone(microphone));
         }
         if let Some(ups) = &spec.ups {
@@ -108,14 +123,16 @@ impl Room {
                 Device::Ups(Ups::open(ups, &path).map_err(RoomError::Start)?),
             );
         }
-        let addresses = devices
+        let mut addresses: BTreeMap<String, String> = devices
             .iter()
             .map(|(name, device)| device.address(name))
             .collect();
+        addresses.extend(server.map(|server| (SOUND_SERVER.to_owned(), server.address().to_owned())));
         let inside = Arc::new(Inside {
             devices,
             addresses,
             journal,
+            clock,
         });
         Ok(Self {
             inside,
@@ -124,7 +141,7 @@ impl Room {
         })
     }
 
-    /// Where each device is, keyed by `codec`, `camera.<id>`, `mic.<id>`, `ups.dev_file`.
+    /// Where each device is, keyed by `codec`, `camera.<id>`, `mic.<id>`, `ups.dev_file`, `sound.server`.
     #[must_use]
     pub fn addresses(&self) -> &BTreeMap<String, String> {
         self.inside.addresses()
@@ -190,7 +207,7 @@ impl Inside {
 
     pub(crate) fn position(&self, device: &str) -> Option<Position> {
         match self.devices.get(device)? {
-            Device::Camera(camera) => Some(camera.position()),
+            Device::Camera(camera) => Some(camera.position(self.clock.elapsed())),
             _ => None,
         }
     }
@@ -202,7 +219,7 @@ impl Inside {
     pub(crate) fn fault(&self, device: &str, fault: &str, on: bool) -> Result<(), RoomError> {
         let switched = match self.find(device)? {
             Device::Codec(codec) => Fault::named(fault).and_then(|fault| codec.switch(fault, on)),
-            Device::Camera(camera) => switch(camera.switches(), fault, on),
+            Device::Camera(camera) => CameraFault::named(fault).and_then(|fault| camera.switch(fault, on)),
             Device::Microphone(microphone) => {
                 Fault::named(fault).and_then(|fault| microphone.switch(fault, on))
             }
@@ -222,11 +239,6 @@ impl Inside {
     }
 }
 
-fn switch<F: Fault>(switches: &Switches<F>, fault: &str, on: bool) -> Result<(), String> {
-    switches.set(F::named(fault)?, on);
-    Ok(())
-}
-
 impl Device {
     fn address(&self, name: &str) -> (String, String) {
         match self {
@@ -241,11 +253,21 @@ impl Device {
     fn rows(&self) -> Vec<Row> {
         match self {
             Self::Codec(codec) => codec.switches().rows(),
-            Self::Camera(camera) => camera.switches().rows(),
+            Self::Camera(camera) => camera.rows(),
             Self::Microphone(microphone) => microphone.switches().rows(),
             Self::Ups(ups) => ups.switches().rows(),
         }
     }
+}
+
+/// The sound server that the room's microphones need, if any does.
+fn sound_server(spec: &Spec, directory: &std::path::Path) -> Result<Option<Arc<Server>>, String> {
+    let played = spec.microphones.iter().filter(|m| m.through == Through::Pulse);
+    let sinks: Vec<&str> = played.map(|microphone| microphone.id.as_str()).collect();
+    if sinks.is_empty() {
+        return Ok(None);
+    }
+    Server::start(directory, &sinks).map(|server| Some(Arc::new(server)))
 }
 
 /// The room's directory: the one that is named, made if need be, or a temporary one.

@@ -55,7 +55,10 @@ pub struct RoomTable {
 pub struct Codec {
     /// Whose appliance it is.
     pub kind: CodecKind,
-    /// Address to listen at; port 0 takes any.
+    /// How it is reached.
+    #[serde(default)]
+    pub transport: CodecTransport,
+    /// Address to listen at, on TCP; port 0 takes any.
     #[serde(default = "any_port")]
     pub listen: SocketAddr,
     /// Asks for a login with this name; absent = no login.
@@ -79,6 +82,30 @@ pub struct Codec {
 pub enum CodecKind {
     /// Cisco, terminal mode of the xAPI.
     Cisco,
+}
+
+/// How the codec's console is reached.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum CodecTransport {
+    /// A TCP port, as behind a terminal server.
+    #[default]
+    Tcp,
+    /// A serial line: `codec.tty` in the room's directory.
+    Serial,
+}
+
+/// How a camera is reached.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum CameraTransport {
+    /// VISCA over IP, in datagrams.
+    #[default]
+    Udp,
+    /// Bare packets on a TCP stream.
+    Tcp,
+    /// Bare packets on a serial line: `line-<line>.tty` in the room's directory.
+    Serial,
 }
 
 /// A status value: a string or a whole number.
@@ -106,9 +133,21 @@ impl fmt::Display for StatusValue {
 pub struct Camera {
     /// Its id: `camera.<id>` on the control port.
     pub id: String,
-    /// Address to listen at; port 0 takes any.
+    /// How it is reached.
+    #[serde(default)]
+    pub transport: CameraTransport,
+    /// Address to listen at, on UDP and TCP; port 0 takes any.
     #[serde(default = "any_port")]
     pub listen: SocketAddr,
+    /// Lets a program on this machine use the camera's port number at another address: clients that insist on
+    /// sending from the port that they send to.
+    #[serde(default)]
+    pub shares_port: bool,
+    /// The serial line that it stands on; cameras with the same line share it. Absent = one of its own.
+    pub line: Option<String>,
+    /// Its number on the serial line, 1 to 7.
+    #[serde(default = "first_address")]
+    pub address: u8,
     /// Whose camera it is: vendor and model codes, ranges.
     #[serde(default)]
     pub model: Model,
@@ -174,9 +213,23 @@ pub struct Microphone {
     pub id: String,
     /// What is heard while no fault is on.
     pub sound: Sound,
+    /// How it is heard.
+    #[serde(default)]
+    pub through: Through,
     /// On from the start.
     #[serde(default)]
     pub faults: Vec<String>,
+}
+
+/// How a microphone's sound is heard.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Through {
+    /// From a WAV file.
+    #[default]
+    File,
+    /// From a PulseAudio server of the room's own, where it is played into a null sink.
+    Pulse,
 }
 
 /// `[ups]`
@@ -227,7 +280,17 @@ impl Spec {
             "[[microphone]]",
             self.microphones.iter().map(|microphone| &microphone.id),
         )?;
+        let mut places = BTreeSet::new();
         for camera in &self.cameras {
+            let serial = camera.transport == CameraTransport::Serial;
+            if serial && !places.insert((camera.line(), camera.address)) {
+                return Err(format!(
+                    "[[camera]] {}: address = {}: another camera has it on the line {:?}",
+                    camera.id,
+                    camera.address,
+                    camera.line()
+                ));
+            }
             camera
                 .check()
                 .map_err(|why| format!("[[camera]] {}: {why}", camera.id))?;
@@ -237,7 +300,22 @@ impl Spec {
 }
 
 impl Camera {
+    /// The line that it stands on.
+    #[must_use]
+    pub fn line(&self) -> &str {
+        self.line.as_ref().unwrap_or(&self.id)
+    }
+
     fn check(&self) -> Result<(), String> {
+        if self.transport != CameraTransport::Serial
+            && (self.line.is_some() || self.address != first_address())
+        {
+            return Err("line, address: only cameras with transport = \"serial\" share a line".to_owned());
+        }
+        if !(1..=7).contains(&self.address) {
+            return Err(format!("address = {}: must be 1 to 7", self.address));
+        }
+        ids("line", std::iter::once(&self.line().to_owned()))?;
         let speed = self.speed;
         if [speed.pan, speed.tilt, speed.zoom].contains(&0) {
             return Err("speed: must be at least 1 count a second".to_owned());
@@ -293,6 +371,10 @@ fn default_name() -> String {
 }
 
 fn default_seed() -> u64 {
+    1
+}
+
+fn first_address() -> u8 {
     1
 }
 
@@ -373,6 +455,22 @@ mod tests {
             (
                 "[room]\n[[camera]]\nid = \"a\"\nspeed = { pan = 0 }\n",
                 "at least 1 count",
+            ),
+            (
+                "[room]\n[[camera]]\nid = \"a\"\naddress = 2\n",
+                "only cameras with transport = \"serial\" share a line",
+            ),
+            (
+                "[room]\n[[camera]]\nid = \"a\"\ntransport = \"serial\"\naddress = 8\n",
+                "must be 1 to 7",
+            ),
+            (
+                "[room]\n[[camera]]\nid = \"a\"\ntransport = \"serial\"\n[[camera]]\nid = \"b\"\ntransport = \"serial\"\nline = \"a\"\n",
+                "another camera has it on the line \"a\"",
+            ),
+            (
+                "[room]\n[[camera]]\nid = \"a\"\ntransport = \"serial\"\nline = \"../a\"\n",
+                "must be 1 to 40 of a-z",
             ),
             (
                 "[room]\n[[microphone]]\nid = \"a\"\nsound = \"song\"\n",

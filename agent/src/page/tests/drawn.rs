@@ -34,6 +34,7 @@ fn cases() -> Vec<(&'static str, Case)> {
                 json!({ "value": 1, "expected": 2 }),
             ),
         ],
+        trigger: None,
     });
     let mut idle = healthy();
     idle.now_ms += 86_400_000;

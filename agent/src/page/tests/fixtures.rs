@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use bridgepoint_protocol::board::{Board, merge};
-use bridgepoint_protocol::claims::{Finding, Report, Status};
+use bridgepoint_protocol::claims::{Finding, Meeting, Report, Status};
 use bridgepoint_protocol::text::Lang;
 use serde_json::{Value, json};
 
@@ -53,6 +53,7 @@ broker = "mqtt://127.0.0.1:1883"
 /// A room and everything that the page reads about it.
 pub(super) struct Case {
     pub(super) settings: Settings,
+    pub(super) meetings: Vec<Meeting>,
     pub(super) planned: Vec<Planned>,
     pub(super) board: Option<Board>,
     pub(super) newest: Option<Newest>,
@@ -70,6 +71,7 @@ impl Case {
         Self {
             planned: planned(&settings, NOW),
             settings,
+            meetings: vec![],
             board: None,
             newest: None,
             now: Now::default(),
@@ -111,6 +113,8 @@ impl Case {
     pub(super) fn view(&self) -> View {
         view(&Seen {
             settings: &self.settings,
+            meetings: &self.meetings,
+            contacts: &self.settings.contacts,
             planned: &self.planned,
             board: self.board.as_ref(),
             newest: self.newest.as_ref(),

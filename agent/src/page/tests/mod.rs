@@ -2,5 +2,6 @@
 
 mod drawn;
 mod fixtures;
+mod meeting;
 mod served;
 mod shown;

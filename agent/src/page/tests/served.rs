@@ -15,6 +15,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
 
 use crate::front::Front;
+use crate::life::{Part, Pulse};
 use crate::page::{LIMITS, Limits, accept, http};
 use crate::state::StateDir;
 use crate::station::Station;
@@ -51,7 +52,7 @@ async fn serve(limits: Limits) -> Served {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let at = listener.local_addr().unwrap();
     let routes = http::routes(Arc::clone(&front), at).unwrap();
-    let task = tokio::spawn(accept(listener, routes, limits));
+    let task = tokio::spawn(accept(listener, routes, limits, Pulse::unasked(Part::Page)));
     Served {
         at,
         front,

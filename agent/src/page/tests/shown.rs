@@ -255,6 +255,7 @@ fn run(done: usize, total: usize, findings: Vec<Finding>) -> Option<Running> {
         total,
         act: Some((Probe::Camera, Some("main".into()))),
         findings,
+        trigger: None,
     })
 }
 
@@ -411,6 +412,8 @@ fn a_logbook_that_cannot_be_read_is_not_hidden() {
     };
     let view = view(&Seen {
         settings: &case.settings,
+        meetings: &[],
+        contacts: &case.settings.contacts,
         planned: &case.planned,
         board: None,
         newest: None,

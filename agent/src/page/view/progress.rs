@@ -26,15 +26,18 @@ pub(crate) struct Progress {
     pub(crate) act: String,
     /// What is known so far, e.g. `12 đạt · 2 lỗi`.
     pub(crate) counts: String,
+    /// Why it is made, where nobody asked for it.
+    pub(crate) why: Option<String>,
 }
 
 /// How far a run is, in words.
-pub(super) fn of(running: &Running, lang: Lang) -> Progress {
+pub(super) fn of(running: &Running, why: Option<String>, lang: Lang) -> Progress {
     let Running {
         done,
         total,
         act,
         findings,
+        ..
     } = running;
     let counted = if *total == 0 {
         Params::new()
@@ -59,6 +62,7 @@ pub(super) fn of(running: &Running, lang: Lang) -> Progress {
             text::probe_act(lang, *probe, device.as_deref())
         }),
         counts: counts.collect::<Vec<_>>().join(" · "),
+        why,
     }
 }
 

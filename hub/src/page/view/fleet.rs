@@ -7,7 +7,8 @@ use bridgepoint_protocol::page::Sign;
 use bridgepoint_protocol::text::{self, Lang, Params};
 
 use super::asked::{Asked, plain};
-use super::words::{duty, sign, view_text, why_text};
+use super::next::NextLine;
+use super::words::{duty, room_sign, state_key, view_text, why_text};
 use crate::board::Health;
 use crate::fleet::{Enrolment, RoomState, View};
 
@@ -26,6 +27,8 @@ pub struct FleetView {
     pub lang: Lang,
     /// What is wrong with the hub itself.
     pub troubles: Vec<String>,
+    /// The meetings of the next day, else the next one.
+    pub next: Vec<NextLine>,
     /// The numbers that are filters.
     pub buckets: Vec<Bucket>,
     /// How many there are and have reported.
@@ -153,6 +156,7 @@ pub fn fleet(asked: Asked, lang: Lang, rooms: &[RoomState], health: &Health, now
     FleetView {
         lang,
         troubles: troubles(health, lang),
+        next: vec![],
         buckets: buckets(&asked, &of_org, lang),
         sum: sum(&of_org, lang, now_ms),
         about: about(&asked, &matching, lang),
@@ -174,7 +178,11 @@ pub fn cause(room: &RoomState) -> Option<String> {
         (_, Enrolment::Pending) => "pending",
         (_, Enrolment::Revoked) => "revoked",
         // What was found before it fell silent, or too long ago, is no cause of that.
-        (View::Silent | View::Expired | View::NotOnYet, _) => "",
+        (View::Silent, _) => match state_key(room) {
+            "lost" => "",
+            key => key,
+        },
+        (View::Expired | View::NotOnYet, _) => "",
         _ => match (why, &standing.result) {
             (Some(finding), _) => finding.code.as_str(),
             (None, Some(_)) => "kind-missing",
@@ -184,7 +192,7 @@ pub fn cause(room: &RoomState) -> Option<String> {
     Some(format!("{}:{code}", room.view.word()))
 }
 
-fn matches<'a>(asked: &'a Asked) -> impl Fn(&&RoomState) -> bool + 'a {
+pub(super) fn matches<'a>(asked: &'a Asked) -> impl Fn(&&RoomState) -> bool + 'a {
     let sought = asked.q.as_deref().map(plain).filter(|q| !q.is_empty());
     move |room| {
         let s = &room.standing;
@@ -253,7 +261,7 @@ impl Item<'_> {
                 Line::Fold(Fold {
                     area: first.and_then(|r| r.standing.area.clone()).unwrap_or_default(),
                     cause: cause.clone(),
-                    sign: first.map_or(Sign::Unknown, |r| sign(r.view)),
+                    sign: first.map_or(Sign::Unknown, |r| room_sign(r)),
                     state: first.map_or_else(String::new, |r| view_text(r, lang)),
                     label: fold_label(rooms, lang),
                 })
@@ -262,14 +270,14 @@ impl Item<'_> {
     }
 }
 
-fn row(room: &RoomState, lang: Lang, now_ms: i64) -> Row {
+pub(super) fn row(room: &RoomState, lang: Lang, now_ms: i64) -> Row {
     let s = &room.standing;
     let never = || text::ui(lang, "never", &Params::new());
     Row {
         at: format!("{}/{}", s.org, s.room),
         name: s.name.clone(),
         area: s.area.clone().unwrap_or_default(),
-        sign: sign(room.view),
+        sign: room_sign(room),
         state: view_text(room, lang),
         why: why_text(room, lang),
         since: text::moment(lang, room.since_ms, now_ms),
@@ -322,7 +330,7 @@ fn about(asked: &Asked, matching: &[&RoomState], lang: Lang) -> Option<String> {
     }
 }
 
-fn buckets(asked: &Asked, rooms: &[&RoomState], lang: Lang) -> Vec<Bucket> {
+pub(super) fn buckets(asked: &Asked, rooms: &[&RoomState], lang: Lang) -> Vec<Bucket> {
     let chosen = asked.view.as_deref().unwrap_or_default();
     let count = |key: &str| rooms.iter().filter(|room| bucket(room.view) == key).count();
     let mut all: Vec<Bucket> = BUCKETS

@@ -1,4 +1,4 @@
-//! The fleet's page and a room's page as HTML: each one file with its style and script, readable without the
+//! The fleet's page, a room's and a meeting's as HTML: each one file with its style and script, readable without the
 //! script.
 
 use bridgepoint_protocol::page::{CSS, Html, MORPH};
@@ -6,9 +6,11 @@ use bridgepoint_protocol::text::{self, Lang, Params};
 
 use super::asked::Asked;
 use super::fleet::FleetView;
+use super::meeting::MeetingView;
 use super::room::RoomView;
 
 mod fleet;
+mod meeting;
 mod room;
 
 /// The fleet's page.
@@ -41,6 +43,18 @@ pub fn room(view: &RoomView, asked: &Asked, nonce: &str) -> String {
 #[must_use]
 pub fn room_part(view: &RoomView, asked: &Asked) -> String {
     room::whole(view, asked).finish()
+}
+
+/// A meeting's page.
+#[must_use]
+pub fn meeting(view: &MeetingView, nonce: &str) -> String {
+    document(view.lang, &view.subject, nonce, &meeting::whole(view))
+}
+
+/// A meeting's `<main>` alone.
+#[must_use]
+pub fn meeting_part(view: &MeetingView) -> String {
+    meeting::whole(view).finish()
 }
 
 fn document(lang: Lang, title: &str, nonce: &str, main: &Html) -> String {

@@ -44,8 +44,10 @@ const reading = () => {
 const renew = next => {
   const rows = by('rows'), fresh = next.querySelector('#rows');
   if (!rows || !fresh || ids(rows) === ids(fresh) || !reading()) { waiting = null; put(next); return; }
-  morph(by('nums'), next.querySelector('#nums'));
-  morph(by('sum'), next.querySelector('#sum'));
+  for (const id of ['next', 'nums', 'sum']) {
+    const fresh = next.querySelector('#' + id);
+    if (by(id) && fresh) morph(by(id), fresh);
+  }
   const now = new Map([...fresh.children].map(row => [row.id, row]));
   for (const row of [...rows.children].filter(row => row.id)) {
     const same = now.get(row.id);

@@ -7,7 +7,8 @@ use bridgepoint_protocol::page::Sign;
 use bridgepoint_protocol::page::lines::{self, Part, Problem, Reader};
 use bridgepoint_protocol::text::{self, Contacts, Lang, Params};
 
-use super::words::{duty, sign, view_text, why_text};
+use super::next::next_text;
+use super::words::{checked_text, duty, room_sign, view_text, why_text};
 use crate::detail::RoomDetail;
 use crate::fleet::{Enrolment, Standing};
 use crate::ingest::Reason;
@@ -34,6 +35,8 @@ pub struct RoomView {
     pub state: String,
     /// Why, and since when.
     pub line: String,
+    /// Its next meeting.
+    pub next: Option<NextOfRoom>,
     /// What an operator has to look into: a key that waits, a chain that is split, a verdict that differs.
     pub notes: Vec<Note>,
     /// What is wrong, worst first.
@@ -48,6 +51,17 @@ pub struct RoomView {
     pub facts: Vec<(String, String)>,
     /// Whom to ring: name and number.
     pub duty: Option<(String, String)>,
+}
+
+/// A room's next meeting.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NextOfRoom {
+    /// Its id.
+    pub id: String,
+    /// Which, and its clock.
+    pub label: String,
+    /// Whether the room was checked for it.
+    pub checked: String,
 }
 
 /// Something that an operator has to look into.
@@ -86,9 +100,10 @@ pub fn room(detail: &RoomDetail, lang: Lang, now_ms: i64) -> RoomView {
         at: format!("{}/{}", standing.org, standing.room),
         name: standing.name.clone(),
         area: standing.area.clone(),
-        sign: sign(detail.state.view),
+        sign: room_sign(&detail.state),
         state: view_text(&detail.state, lang),
         line: line(detail, lang, now_ms),
+        next: next(detail, lang, now_ms),
         notes: notes(detail, &contacts, lang),
         problems: if detail.report.is_some() {
             lines::problems(reader, &detail.findings, must_have)
@@ -120,6 +135,15 @@ fn line(detail: &RoomDetail, lang: Lang, now_ms: i64) -> String {
     } else {
         format!("{why} · {since}")
     }
+}
+
+fn next(detail: &RoomDetail, lang: Lang, now_ms: i64) -> Option<NextOfRoom> {
+    let meeting = detail.state.meeting.as_ref()?;
+    Some(NextOfRoom {
+        id: meeting.id.to_string(),
+        label: next_text(&meeting.subject, meeting.start_ms, lang, now_ms),
+        checked: checked_text(&meeting.part, lang, now_ms),
+    })
 }
 
 fn notes(detail: &RoomDetail, contacts: &Contacts, lang: Lang) -> Vec<Note> {

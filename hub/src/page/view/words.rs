@@ -4,6 +4,8 @@ use bridgepoint_protocol::claims::{ContactRole, PresenceState, Word};
 use bridgepoint_protocol::page::Sign;
 use bridgepoint_protocol::text::{self, Contacts, Lang, Params};
 
+use crate::agenda::{NextMeeting, Part};
+
 use crate::fleet::{Enrolment, RoomState, Standing, View};
 
 /// The view in words.
@@ -25,6 +27,17 @@ pub fn why_text(room: &RoomState, lang: Lang) -> String {
         Enrolment::Revoked => return text::ui(lang, "enrolment-revoked", &Params::new()),
         Enrolment::Approved => {}
     }
+    // What was found at another time is no reason for this.
+    match (room.view, &room.meeting) {
+        (View::NotNeeded, _) => return String::new(),
+        (View::NotOnYet, Some(meeting)) => return by(lang, "due-by", meeting.part.limit_ms),
+        (View::Silent, Some(meeting))
+            if meeting.due && !meeting.part.heard(standing) && meeting.part.late =>
+        {
+            return by(lang, "overdue-since", meeting.part.limit_ms);
+        }
+        _ => {}
+    }
     let Some(result) = &standing.result else {
         return text::ui(lang, "no-report", &Params::new());
     };
@@ -40,9 +53,41 @@ pub fn why_text(room: &RoomState, lang: Lang) -> String {
     }
 }
 
+/// Whether a room was checked for a meeting, and by when it has to be.
+#[must_use]
+pub fn checked_text(part: &Part, lang: Lang, now_ms: i64) -> String {
+    let Some(checked) = part.checked.as_ref().filter(|_| part.reported) else {
+        let key = if part.late {
+            "late-for-it"
+        } else {
+            "not-checked-for-it"
+        };
+        return by(lang, key, part.limit_ms);
+    };
+    let time = text::moment(lang, checked.measured_ms, now_ms);
+    let mut params = Params::from([("time".to_owned(), time.into())]);
+    if let Some(checkpoint) = &checked.checkpoint {
+        params.insert("checkpoint".to_owned(), text::clean(checkpoint).into());
+    }
+    let key = if checked.checkpoint.is_some() {
+        "checked-for-it"
+    } else {
+        "checked-at"
+    };
+    text::ui(lang, key, &params)
+}
+
+fn by(lang: Lang, key: &str, limit_ms: i64) -> String {
+    text::ui(
+        lang,
+        key,
+        &Params::from([("time_ms".to_owned(), limit_ms.into())]),
+    )
+}
+
 /// A room that is out of reach while nobody needs it has as a rule been switched off: cutting power after the
 /// meeting is the regulation (R44), so it is not called overdue.
-fn state_key(room: &RoomState) -> &'static str {
+pub(super) fn state_key(room: &RoomState) -> &'static str {
     match room.view {
         View::Silent
             if room
@@ -51,10 +96,28 @@ fn state_key(room: &RoomState) -> &'static str {
                 .as_ref()
                 .is_some_and(|p| p.state == PresenceState::Lost) =>
         {
-            "lost"
+            if is_due(room) {
+                "lost-due"
+            } else {
+                "lost"
+            }
         }
         view => view.word(),
     }
+}
+
+fn is_due(room: &RoomState) -> bool {
+    room.meeting.as_ref().is_some_and(|meeting| meeting.due)
+}
+
+/// How a room stands, as a shape: after the limit of a meeting that it is needed for, silence is a fault.
+#[must_use]
+pub(super) fn room_sign(room: &RoomState) -> Sign {
+    let late = |meeting: &NextMeeting| meeting.due && meeting.part.late;
+    if room.view == View::Silent && room.meeting.as_ref().is_some_and(late) {
+        return Sign::Fail;
+    }
+    sign(room.view)
 }
 
 /// The view as a shape.

@@ -208,6 +208,7 @@ pub(super) fn kept(c: &Connection, fresh: &Fresh, at: &RoomAddress) -> Result<Op
         refused: refused(c, room)?,
         full,
         scoped,
+        checked: super::meetings::checked(c, room, chain)?,
         verdict,
         verdict_ms,
         last_entry_ms,
@@ -355,7 +356,7 @@ pub(super) fn entries(
     .collect()
 }
 
-fn address(row: &Row<'_>, column: usize) -> Result<RoomAddress> {
+pub(super) fn address(row: &Row<'_>, column: usize) -> Result<RoomAddress> {
     let name = |column| Name::new(&row.get::<_, String>(column)?).map_err(|e| damaged(column, e.to_string()));
     Ok(RoomAddress {
         org: name(column)?,
@@ -368,7 +369,7 @@ fn hash(row: &Row<'_>, column: usize) -> Result<EntryHash> {
 }
 
 /// A value that this program cannot have written.
-fn damaged(column: usize, detail: String) -> rusqlite::Error {
+pub(super) fn damaged(column: usize, detail: String) -> rusqlite::Error {
     rusqlite::Error::FromSqlConversionFailure(column, Type::Text, detail.into())
 }
 

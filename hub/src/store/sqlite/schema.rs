@@ -6,7 +6,8 @@ use rusqlite::{Connection, TransactionBehavior};
 pub(super) const VERSION: usize = STEPS.len();
 
 /// One step a version; a step that was released is never edited.
-const STEPS: [&str; 1] = ["
+const STEPS: [&str; 2] = [
+    "
 CREATE TABLE room (
     id INTEGER PRIMARY KEY,
     org TEXT NOT NULL,
@@ -122,7 +123,41 @@ CREATE TABLE refused (
     last_ms INTEGER NOT NULL,
     PRIMARY KEY (room_id, why)
 ) STRICT, WITHOUT ROWID;
-"];
+",
+    "
+CREATE TABLE meeting (
+    id TEXT PRIMARY KEY,
+    org TEXT NOT NULL,
+    subject TEXT NOT NULL,
+    -- Names as a JSON list; NULL is every room.
+    rooms TEXT,
+    chair TEXT,
+    start_ms INTEGER NOT NULL,
+    rehearsal_ms INTEGER,
+    length_min INTEGER NOT NULL,
+    urgent INTEGER NOT NULL,
+    recording INTEGER NOT NULL,
+    slides INTEGER NOT NULL,
+    video INTEGER NOT NULL,
+    rate_kbps INTEGER,
+    created_ms INTEGER NOT NULL,
+    changed_ms INTEGER NOT NULL,
+    cancelled_ms INTEGER
+) STRICT;
+CREATE INDEX meeting_by_start ON meeting (start_ms);
+
+-- What each room was told last; its revision only grows.
+CREATE TABLE plan (
+    room_id INTEGER PRIMARY KEY REFERENCES room (id),
+    rev INTEGER NOT NULL,
+    content TEXT NOT NULL
+) STRICT;
+
+-- By the hub's clock, as far as it can be believed; NULL in runs of the first version.
+ALTER TABLE run ADD COLUMN measured_ms INTEGER;
+CREATE INDEX full_run_for_meeting ON run (room_id, chain, seq) WHERE scope IS NULL AND meeting IS NOT NULL;
+",
+];
 
 /// Brings the tables up to date; the inner error is a version that is newer than this program.
 pub(super) fn migrate(connection: &mut Connection) -> rusqlite::Result<Result<(), usize>> {
@@ -142,4 +177,29 @@ pub(super) fn migrate(connection: &mut Connection) -> rusqlite::Result<Result<()
     transaction.pragma_update(None, "user_version", VERSION)?;
     transaction.commit()?;
     Ok(Ok(()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_database_of_the_first_version_keeps_what_is_in_it() {
+        let mut connection = Connection::open_in_memory().unwrap();
+        connection.execute_batch(STEPS[0]).unwrap();
+        connection
+            .execute_batch(
+                "INSERT INTO room (id, org, room) VALUES (1, 'abc', 'one');
+                 INSERT INTO entry VALUES (1, 1, 1, 1, 'h', 'p', 'bp-report+jws', 0, 9, NULL, 'j');
+                 INSERT INTO run VALUES (1, 1, 1, 1, 'r', 5, 7, 9, 'ready', 'ready', NULL, 'schedule', 'T-90', 'm');
+                 PRAGMA user_version = 1;",
+            )
+            .unwrap();
+        migrate(&mut connection).unwrap().unwrap();
+        let checked = super::super::meetings::checked(&connection, 1, 1).unwrap();
+        assert_eq!((checked[0].meeting.as_str(), checked[0].measured_ms), ("m", 7));
+        assert_eq!(migrate(&mut connection).unwrap(), Ok(()), "done once");
+        connection.pragma_update(None, "user_version", 99).unwrap();
+        assert_eq!(migrate(&mut connection).unwrap(), Err(99));
+    }
 }

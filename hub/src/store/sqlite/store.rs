@@ -5,12 +5,13 @@ use std::ops::RangeInclusive;
 
 use bridgepoint_protocol::chain::Neighbours;
 use bridgepoint_protocol::envelope::Kind;
-use bridgepoint_protocol::name::RoomAddress;
+use bridgepoint_protocol::name::{Name, RoomAddress};
 
-use super::{SqliteStore, read, write};
+use super::{SqliteStore, meetings, read, write};
 use crate::ingest::{Body, Entry, Reason};
 use crate::keyring::RoomKey;
-use crate::store::{Count, HeldEntry, Kept, PastRun, PresenceRow, Store, StoreError};
+use crate::meeting::Meeting;
+use crate::store::{Count, HeldEntry, Kept, PastRun, PlanRow, PresenceRow, Store, StoreError};
 
 impl Store for SqliteStore {
     fn begin(&mut self) -> Result<(), StoreError> {
@@ -146,5 +147,25 @@ impl Store for SqliteStore {
 
     fn refused_elsewhere(&self) -> Result<BTreeMap<String, Count>, StoreError> {
         read::refused(&self.connection, 0).map_err(|e| self.error(&e))
+    }
+
+    fn meetings(&self, ending_after_ms: i64) -> Result<Vec<Meeting>, StoreError> {
+        meetings::all(&self.connection, ending_after_ms).map_err(|e| self.error(&e))
+    }
+
+    fn meeting(&self, id: &Name) -> Result<Option<Meeting>, StoreError> {
+        meetings::one(&self.connection, id).map_err(|e| self.error(&e))
+    }
+
+    fn put_meeting(&mut self, meeting: &Meeting) -> Result<(), StoreError> {
+        meetings::put(&self.connection, meeting).map_err(|e| self.error(&e))
+    }
+
+    fn plans(&self) -> Result<BTreeMap<RoomAddress, PlanRow>, StoreError> {
+        meetings::plans(&self.connection).map_err(|e| self.error(&e))
+    }
+
+    fn put_plan(&mut self, at: &RoomAddress, plan: &PlanRow) -> Result<(), StoreError> {
+        meetings::put_plan(&self.connection, at, plan).map_err(|e| self.error(&e))
     }
 }

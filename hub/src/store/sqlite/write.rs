@@ -5,6 +5,7 @@ use bridgepoint_protocol::name::RoomAddress;
 use rusqlite::{Connection, Result, params};
 
 use super::read::{self, signed};
+use crate::fleet::measured_ms;
 use crate::ingest::{Body, Entry, Reason};
 use crate::keyring::RoomKey;
 use crate::store::{ChainRow, MAX_FORKS, PresenceRow};
@@ -92,8 +93,8 @@ fn add_run(c: &Connection, id: i64, room: i64, chain: u32, report: &Report, rece
     let scope = scope.map_err(|e| rusqlite::Error::ToSqlConversionFailure(e.into()))?;
     c.prepare_cached(
         "INSERT INTO run (entry_id, room_id, chain, seq, run, started_ms, finished_ms, received_ms, verdict, claimed,
-             scope, trigger, checkpoint, meeting)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)",
+             scope, trigger, checkpoint, meeting, measured_ms)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)",
     )?
     .execute(params![
         id,
@@ -110,6 +111,7 @@ fn add_run(c: &Connection, id: i64, room: i64, chain: u32, report: &Report, rece
         word(&report.trigger.kind),
         report.trigger.checkpoint,
         report.trigger.meeting,
+        measured_ms(report, received_ms),
     ])?;
     Ok(())
 }

@@ -8,7 +8,9 @@
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-use super::visca::{CameraId, END, Fault, Inquired, PACKET_MAX_BYTES, Reply, Request, Unreadable, parse};
+use super::visca::{
+    CameraId, END, Fault, Inquired, PACKET_MAX_BYTES, Reply, Request, Unreadable, of_another, parse,
+};
 use super::visca_ip::{ControlReply, Frame, Kind};
 use crate::reading::ProbeError;
 
@@ -17,8 +19,10 @@ use crate::reading::ProbeError;
 pub enum Framing {
     /// With the header of VISCA over IP, one packet a datagram.
     Ip,
-    /// Bare packets on a stream.
+    /// Bare packets on a stream that is the camera's own.
     Packets,
+    /// Bare packets on a serial line, where other cameras may be heard too.
+    Chain,
 }
 
 /// What is asked.
@@ -61,11 +65,11 @@ impl Patience {
                 sends: 3,
                 wait: Duration::from_millis(500),
             },
-            (Framing::Packets, true) => Self {
+            (Framing::Packets | Framing::Chain, true) => Self {
                 sends: 2,
                 wait: Duration::from_millis(750),
             },
-            (Framing::Packets, false) => Self {
+            (Framing::Packets | Framing::Chain, false) => Self {
                 sends: 1,
                 wait: Duration::from_millis(1500),
             },
@@ -199,7 +203,7 @@ impl Carrier {
     pub(super) fn receive(&mut self, now: Instant, bytes: &[u8]) {
         match self.framing {
             Framing::Ip => self.datagram(now, bytes),
-            Framing::Packets => self.piece(bytes),
+            Framing::Packets | Framing::Chain => self.piece(bytes),
         }
     }
 
@@ -212,7 +216,7 @@ impl Carrier {
             Asked::Request(request) => request,
         };
         let payload = request.emit(self.camera);
-        if self.framing == Framing::Packets {
+        if self.framing != Framing::Ip {
             return (0, payload);
         }
         self.sequence = self.sequence.checked_add(1).unwrap_or(1);
@@ -258,6 +262,9 @@ impl Carrier {
                 let packet = std::mem::take(&mut self.partial);
                 match parse(self.camera, &packet) {
                     Ok(reply) if !self.too_long => self.reply(None, &reply),
+                    // Neither an answer of ours nor a reason to call the line unreadable.
+                    Err(Unreadable) if self.framing == Framing::Chain && of_another(self.camera, &packet) => {
+                    }
                     _ => self.heard_garbage = true,
                 }
                 self.too_long = false;

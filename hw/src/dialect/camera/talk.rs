@@ -106,7 +106,9 @@ impl Talk {
         };
         match framing {
             Framing::Ip => talk.ask(now, Asked::Reset, Stage::Reset),
-            Framing::Packets => talk.ask(now, Asked::Request(Request::Version), Stage::Version),
+            Framing::Packets | Framing::Chain => {
+                talk.ask(now, Asked::Request(Request::Version), Stage::Version);
+            }
         }
         talk
     }

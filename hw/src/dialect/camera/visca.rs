@@ -213,6 +213,18 @@ pub fn parse(camera: CameraId, packet: &[u8]) -> Result<Reply, Unreadable> {
     }
 }
 
+/// Whether a packet is none of `camera`'s business on a line that several share: said by another camera, or
+/// meant for all of them.
+#[must_use]
+pub fn of_another(camera: CameraId, packet: &[u8]) -> bool {
+    const TO_ALL: u8 = 0x88;
+    match packet {
+        [TO_ALL, _, .., END] => true,
+        [from, _, .., END] => *from >= 0x90 && from & 0x0F == 0 && *from != (camera.0 + 8) << 4,
+        _ => false,
+    }
+}
+
 /// The questions asked here have answers of different lengths: that tells them apart.
 fn inquired(answer: &[u8]) -> Option<Inquired> {
     match answer {
@@ -373,6 +385,26 @@ mod tests {
             assert_eq!(read(packet), Err(Unreadable), "{packet}");
         }
         assert_eq!(parse(CameraId::ONE, &[]), Err(Unreadable));
+    }
+
+    #[test]
+    fn other_cameras_are_told_apart() {
+        let of_another = |id, packet: &str| of_another(CameraId(id), &hex(packet));
+        for packet in ["A0 41 FF", "A0 50 02 FF", "F0 60 41 FF", "88 30 03 FF"] {
+            assert!(of_another(1, packet), "{packet}");
+        }
+        for packet in [
+            "90 41 FF",
+            "91 41 FF",
+            "81 09 04 00 FF",
+            "A0",
+            "FF",
+            "A0 FF",
+            "20 41 FF",
+        ] {
+            assert!(!of_another(1, packet), "{packet}");
+        }
+        assert!(of_another(2, "90 41 FF") && !of_another(2, "A0 41 FF"));
     }
 
     proptest! {

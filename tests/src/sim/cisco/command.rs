@@ -14,6 +14,8 @@ pub(crate) enum Ask {
     Echo(bool),
     /// `xPreferences outputmode terminal`.
     TerminalMode,
+    /// `xPreferences outputmode json`.
+    JsonMode,
     /// `xStatus` with a path, empty for everything.
     Status(Path),
     /// `xConfiguration` without a value: reading.
@@ -58,6 +60,7 @@ fn ask(body: &str) -> Ask {
         "echo" if lower(&rest) == "on" => Ask::Echo(true),
         "echo" if lower(&rest) == "off" => Ask::Echo(false),
         "xpreferences" if lower(&rest) == "outputmode terminal" => Ask::TerminalMode,
+        "xpreferences" if lower(&rest) == "outputmode json" => Ask::JsonMode,
         "xstatus" => path().map_or(Ask::Unknown, Ask::Status),
         // A colon makes it a writing: that is the whole difference between reading and changing.
         "xconfiguration" if !body.contains(':') => path().map_or(Ask::Unknown, Ask::ReadConfiguration),
@@ -110,6 +113,7 @@ mod tests {
         assert_eq!(asked("ECHO off"), Ask::Echo(false));
         assert_eq!(asked("echo on"), Ask::Echo(true));
         assert_eq!(asked("xPreferences outputmode terminal"), Ask::TerminalMode);
+        assert_eq!(asked("xpreferences outputmode json"), Ask::JsonMode);
         assert_eq!(
             asked("xConfiguration SIP ListenPort"),
             Ask::ReadConfiguration(Path::parse("SIP ListenPort").unwrap())
@@ -130,7 +134,7 @@ mod tests {
             assert_eq!(asked(line), Ask::Forbidden(line.to_owned()));
         }
         for line in [
-            "xPreferences outputmode json",
+            "xPreferences outputmode xml",
             "xStatus Audio/Volume",
             "dial 1234",
             "echo",

@@ -64,7 +64,9 @@ pub(crate) fn condition(healthy: &Tree, faults: &BTreeSet<CodecFault>, elapsed: 
             | CodecFault::Disconnect
             | CodecFault::Slow
             | CodecFault::Feedback
-            | CodecFault::LoginRefused => {}
+            | CodecFault::LoginRefused
+            | CodecFault::Unread
+            | CodecFault::Hangup => {}
         }
     }
     tree

@@ -6,11 +6,13 @@ faults! {
     /// Faults of the simulated Cisco codec.
     CodecFault {
         Silent "silent" "Accepts connections and never answers.",
-        Refuse "refuse" "The port is closed and open connections are cut: switched off or unplugged.",
+        Refuse "refuse" "The port is closed, or gone where it is a serial one, and open connections are cut: switched off or unplugged.",
         Drip "drip" "Sends one byte a second.",
         HalfLine "half-line" "Stops for ever in the middle of the first line of an answer.",
         Garbage "garbage" "Sends random bytes instead of its banner and answers.",
         Flood "flood" "Answers the first command with lines that never end.",
+        Unread "unread" "Never reads: what is sent to it fills the line.",
+        Hangup "hangup" "Hangs up at the first byte that it receives, each time.",
         Disconnect "disconnect" "Closes each connection after `disconnect_after` bytes were sent on it.",
         Slow "slow" "Takes 30 ms for each reply.",
         Feedback "feedback" "Mixes event lines (`*e`) into its replies.",

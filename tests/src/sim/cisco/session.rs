@@ -1,13 +1,15 @@
 //! One connection to the codec's terminal, without its socket: bytes in, replies out.
 //!
 //! Login, banner, echo, and the terminal grammar: `*s` lines, `** resultId`, `** end`, an empty line,
-//! `OK`; for commands the other order (empty line, `OK`, `*r` lines, `** end`). Lines end in CRLF.
+//! `OK`; for commands the other order (empty line, `OK`, `*r` lines, `** end`). Lines end in CRLF. The JSON that a
+//! session can ask for instead is in `json`.
 //! A line from the client may end in CR, LF or both, and is capped.
 
 use std::collections::BTreeSet;
 
 use super::command::{Ask, Command};
 use super::faults::CodecFault;
+use super::json;
 use super::tree::{Found, Tree};
 
 /// The longest command line; a real unit's is longer, but nothing sensible is.
@@ -61,6 +63,7 @@ pub(crate) struct Session {
     login: Option<Login>,
     phase: Phase,
     echo: bool,
+    json: bool,
     line: Vec<u8>,
     too_long: bool,
     after_cr: bool,
@@ -73,6 +76,7 @@ impl Session {
             login,
             phase: Phase::Shell,
             echo: true,
+            json: false,
             line: Vec::new(),
             too_long: false,
             after_cr: false,
@@ -166,11 +170,23 @@ impl Session {
                 acts.push(Act::Close);
                 return;
             }
+            Ask::JsonMode => {
+                // Answered by nothing at all.
+                self.json = true;
+                return;
+            }
             Ask::Echo(on) => {
                 self.echo = *on;
                 vec![String::new(), "OK".to_owned()]
             }
-            Ask::TerminalMode => vec![String::new(), "OK".to_owned()],
+            Ask::TerminalMode => {
+                self.json = false;
+                vec![String::new(), "OK".to_owned()]
+            }
+            in_json if self.json => {
+                answer_in_json(in_json, tag, unit, acts);
+                return;
+            }
             Ask::Status(path) => match unit.tree.find(path) {
                 Found::Leaves(leaves) => {
                     let lines = leaves.iter().map(|leaf| format!("*s {leaf}")).collect();
@@ -246,6 +262,22 @@ fn refusal(what: &str, tag: Option<&str>) -> Vec<String> {
     lines
 }
 
+/// The reply of a session that asked for JSON; an event before and after it, where the fault is on.
+fn answer_in_json(ask: &Ask, tag: Option<&str>, unit: &Unit<'_>, acts: &mut Vec<Act>) {
+    if let Ask::Forbidden(what) = ask {
+        acts.push(Act::Note(format!("refused: {what}")));
+    }
+    let events = unit.faults.contains(&CodecFault::Feedback);
+    let event = |line: &str| events.then(|| json::event(&[line.to_owned()]));
+    let objects = [event(SELECTED), json::answer(ask, tag, unit.tree), event(METER)];
+    let bytes = objects.iter().flatten().flat_map(json::written).collect();
+    acts.push(Act::Reply(bytes));
+}
+
+/// Events that nobody asked for, as they stand after `*e `.
+const SELECTED: &str = "UserInterface Presentation ExternalSource Selected SourceIdentifier: \"1\"";
+const METER: &str = "Audio Input Connectors Microphone 1 VuMeter: 12";
+
 /// Event lines after the first line, after every fourth, and before the last: also between the end of
 /// a block and its `OK`.
 fn with_events(lines: Vec<String>) -> Vec<String> {
@@ -253,14 +285,12 @@ fn with_events(lines: Vec<String>) -> Vec<String> {
     let mut mixed = Vec::new();
     for (place, line) in lines.into_iter().enumerate() {
         if place == last && place > 0 {
-            mixed.push("*e Audio Input Connectors Microphone 1 VuMeter: 12".to_owned());
+            mixed.push(format!("*e {METER}"));
             mixed.push("** end".to_owned());
         }
         mixed.push(line);
         if place % 4 == 0 && place != last {
-            mixed.push(
-                "*e UserInterface Presentation ExternalSource Selected SourceIdentifier: \"1\"".to_owned(),
-            );
+            mixed.push(format!("*e {SELECTED}"));
         }
     }
     mixed

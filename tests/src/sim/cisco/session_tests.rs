@@ -227,6 +227,27 @@ fn a_line_beyond_the_cap_is_an_error_and_the_next_one_is_read() {
     assert_eq!(bench.wire("xStatus Call\r\n"), "** end\r\n\r\nOK\r\n");
 }
 
+#[test]
+fn json_is_a_session_of_objects_and_nothing_else() {
+    let mut bench = Bench::new(None, &[]);
+    bench.wire("echo off\n");
+    assert_eq!(bench.wire("xpreferences outputmode json\n"), "");
+    assert_eq!(
+        bench
+            .wire("xStatus Audio Volume | resultId=\"1\"\n")
+            .replace("\r\n", ""),
+        r#"{  "ResultId": "1",  "Status": {    "Audio": {      "Volume": {        "Value": "50"      }    }  }}"#
+    );
+    let acts = bench.send("xCommand Dial Number: 1 | resultId=\"2\"\n");
+    assert!(matches!(acts.first(), Some(Act::Note(note)) if note == "refused: xCommand Dial Number: 1"));
+    assert_eq!(bench.wire("xPreferences outputmode terminal\n"), "\r\nOK\r\n");
+    assert!(
+        bench
+            .wire("xStatus Audio Volume\n")
+            .starts_with("*s Audio Volume: 50\r\n")
+    );
+}
+
 proptest! {
     #[test]
     fn any_bytes_in_any_split_are_answered_alike(
@@ -255,5 +276,16 @@ proptest! {
         let wire = bench.wire(&format!("{line}\r\n"));
         let silent = matches!(Command::parse(&line).ask, Ask::Nothing | Ask::Bye);
         prop_assert!(silent || wire.ends_with("\r\n"), "{line:?} got {wire:?}");
+    }
+
+    #[test]
+    fn any_line_in_json_gets_one_object(line in "[ -~]{1,80}") {
+        let mut bench = Bench::new(None, &[]);
+        bench.wire("echo off\r\nxPreferences outputmode json\r\n");
+        let wire = bench.wire(&format!("{line}\r\n"));
+        if json::answer(&Command::parse(&line).ask, None, &bench.tree).is_some() {
+            let object: serde_json::Value = serde_json::from_str(&wire).unwrap();
+            prop_assert!(object.is_object(), "{line:?} got {wire:?}");
+        }
     }
 }

@@ -307,3 +307,117 @@ async fn feedback_stands_between_the_lines() {
     assert_eq!(lines[3], "*s Network 1 IPv4 Gateway: \"10.0.0.1\"");
     assert!(wire.ends_with("** end\r\nOK\r\nbye\r\n"), "{wire}");
 }
+
+mod over_a_serial_line {
+    use std::fs::OpenOptions;
+
+    use tokio::net::unix::pipe;
+
+    use super::*;
+
+    fn path(room: &Room) -> String {
+        let address = room.addresses()["codec"].strip_prefix("serial:").unwrap();
+        address.split('?').next().unwrap().to_owned()
+    }
+
+    /// A program on the line; none while the name leads nowhere.
+    fn program(room: &Room) -> Option<tokio::io::Join<pipe::Receiver, pipe::Sender>> {
+        let file = OpenOptions::new().read(true).write(true).open(path(room)).ok()?;
+        rustix::io::ioctl_fionbio(&file, true).unwrap();
+        let write = pipe::Sender::from_owned_fd_unchecked(file.try_clone().unwrap().into()).unwrap();
+        let read = pipe::Receiver::from_owned_fd_unchecked(file.into()).unwrap();
+        Some(tokio::io::join(read, write))
+    }
+
+    async fn hears(program: &mut tokio::io::Join<pipe::Receiver, pipe::Sender>, expected: &str) {
+        let mut bytes = vec![0; expected.len()];
+        program.read_exact(&mut bytes).await.unwrap();
+        assert_eq!(String::from_utf8_lossy(&bytes), expected);
+    }
+
+    #[tokio::test]
+    async fn a_goodbye_ends_the_session_and_the_prompt_stands_again() {
+        let (room, _hand) = room("transport = \"serial\"\nuser = \"probe\"\npassword = \"secret\"").await;
+        assert!(room.addresses()["codec"].ends_with("codec.tty?baud=115200&user=probe"));
+        let mut line = program(&room).unwrap();
+        for _ in 0..2 {
+            hears(&mut line, "login: ").await;
+            line.write_all(b"probe\r\n").await.unwrap();
+            hears(&mut line, "probe\r\nPassword: ").await;
+            line.write_all(b"secret\r\n").await.unwrap();
+            hears(&mut line, &format!("\r\n{BANNER}")).await;
+            line.write_all(b"bye\r\n").await.unwrap();
+            hears(&mut line, "bye\r\n").await;
+        }
+        hears(&mut line, "login: ").await;
+        assert!(room.violations().is_empty());
+        let sessions: Vec<u64> = room
+            .journal()
+            .iter()
+            .filter(|entry| entry.kind == Kind::Prompt)
+            .map(|entry| entry.connection)
+            .collect();
+        assert_eq!(sessions, [1, 1, 2, 2, 3]);
+    }
+
+    /// The program that left it does not end the session: a line does not tell.
+    #[tokio::test]
+    async fn a_session_goes_on_for_whoever_comes_next() {
+        let (room, _hand) = room("transport = \"serial\"").await;
+        let mut first = program(&room).unwrap();
+        hears(&mut first, BANNER).await;
+        first.write_all(b"echo off\r\n").await.unwrap();
+        hears(&mut first, "echo off\r\n\r\nOK\r\n").await;
+        drop(first);
+        let mut second = program(&room).unwrap();
+        second.write_all(b"echo off\r\n").await.unwrap();
+        hears(&mut second, "\r\nOK\r\n").await;
+    }
+
+    #[tokio::test]
+    async fn unplugged_it_is_gone_and_comes_back() {
+        let (room, _hand) = room("transport = \"serial\"").await;
+        let mut line = program(&room).unwrap();
+        room.fault("codec", "refuse", true).unwrap();
+        assert!(program(&room).is_none());
+        let mut rest = [0; 4096];
+        while matches!(line.read(&mut rest).await, Ok(count) if count > 0) {}
+        room.fault("codec", "refuse", false).unwrap();
+        hears(&mut program(&room).unwrap(), BANNER).await;
+    }
+
+    #[tokio::test]
+    async fn it_hangs_up_at_the_first_byte_and_never_reads_when_told_so() {
+        let (room, _hand) = room("transport = \"serial\"\nfaults = [\"hangup\"]").await;
+        let mut line = program(&room).unwrap();
+        line.write_all(b"x").await.unwrap();
+        let mut rest = [0; 4096];
+        while matches!(line.read(&mut rest).await, Ok(count) if count > 0) {}
+        assert_eq!(
+            room.journal()
+                .iter()
+                .filter(|entry| entry.kind == Kind::Received)
+                .count(),
+            1
+        );
+        room.fault("codec", "hangup", false).unwrap();
+        room.fault("codec", "unread", true).unwrap();
+        let mut line = loop {
+            if let Some(mut line) = program(&room)
+                && line.read_u8().await.is_ok()
+            {
+                break line;
+            }
+            tokio::task::yield_now().await;
+        };
+        line.write_all(b"xStatus Standby\r\n").await.unwrap();
+        hears(&mut line, &BANNER[1..]).await;
+        assert_eq!(
+            room.journal()
+                .iter()
+                .filter(|entry| entry.kind == Kind::Received)
+                .count(),
+            1
+        );
+    }
+}

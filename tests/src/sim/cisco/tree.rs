@@ -71,6 +71,11 @@ impl Path {
         Ok(Self(steps))
     }
 
+    /// Its steps, in order.
+    pub(crate) fn steps(&self) -> &[Step] {
+        &self.0
+    }
+
     /// The path as error lines write it after `Status/`: `Network[1]/IPv4`.
     pub(crate) fn as_xpath(&self) -> String {
         let mut xpath = String::new();

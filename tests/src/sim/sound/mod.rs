@@ -1,17 +1,21 @@
-//! Microphones of the simulated room: what each hears is a WAV file, made here and seeded.
+//! Microphones of the simulated room: what each hears is made here and seeded, and stands in a WAV file or is played
+//! through a sound server.
 //!
-//! A fault rewrites the file. Levels are root mean square in dBFS (a full-scale sine has -3.01).
+//! A fault rewrites the file, or plays another sound. Levels are root mean square in dBFS (a full-scale sine has -3.01).
 
+mod pulse;
 mod synth;
 mod wav;
 
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use serde::Deserialize;
 
 use super::faults::{Switches, faults};
 use super::spec;
 
+pub(crate) use self::pulse::Server;
 pub use self::synth::samples;
 pub use self::wav::RATE;
 pub(crate) use self::wav::replace;
@@ -69,14 +73,25 @@ impl MicrophoneFault {
 #[derive(Debug)]
 pub(crate) struct Microphone {
     device: String,
-    path: PathBuf,
+    way: Way,
     healthy: Sound,
     seed: u64,
     switches: Switches<MicrophoneFault>,
 }
 
+/// How its sound is heard.
+#[derive(Debug)]
+enum Way {
+    File(PathBuf),
+    Pulse {
+        server: Arc<Server>,
+        sink: String,
+        player: Mutex<Option<pulse::Player>>,
+    },
+}
+
 impl Microphone {
-    /// Writes its first file into `directory`.
+    /// Writes its first file into `directory`, or begins to play its sound on `server`.
     ///
     /// # Errors
     /// A sentence that names the key or the file that is at fault.
@@ -84,17 +99,29 @@ impl Microphone {
         spec: &spec::Microphone,
         room: &spec::RoomTable,
         directory: &Path,
+        server: Option<&Arc<Server>>,
     ) -> Result<Self, String> {
         let switches = Switches::new(&spec.faults)
             .map_err(|why| format!("[[microphone]] {}: faults: {why}", spec.id))?;
+        let way = match (spec.through, server) {
+            (spec::Through::Pulse, Some(server)) => Way::Pulse {
+                server: Arc::clone(server),
+                sink: spec.id.clone(),
+                player: Mutex::default(),
+            },
+            (spec::Through::Pulse, None) => {
+                return Err(format!("[[microphone]] {}: there is no sound server", spec.id));
+            }
+            (spec::Through::File, _) => Way::File(directory.join(format!("{}.wav", spec.id))),
+        };
         let microphone = Self {
             device: format!("mic.{}", spec.id),
-            path: directory.join(format!("{}.wav", spec.id)),
+            way,
             healthy: spec.sound,
             seed: room.seed,
             switches,
         };
-        microphone.write()?;
+        microphone.sound()?;
         Ok(microphone)
     }
 
@@ -105,7 +132,10 @@ impl Microphone {
 
     /// Its source as a room's configuration writes it.
     pub(crate) fn address(&self) -> String {
-        format!("file:{}", self.path.display())
+        match &self.way {
+            Way::File(path) => format!("file:{}", path.display()),
+            Way::Pulse { sink, .. } => format!("pulse:{sink}.monitor"),
+        }
     }
 
     /// Its switches, to be read.
@@ -113,26 +143,36 @@ impl Microphone {
         &self.switches
     }
 
-    /// Switches a fault and rewrites the file.
+    /// Switches a fault; what is heard is another when this returns.
     ///
     /// # Errors
-    /// When the file cannot be written.
+    /// When the file cannot be written, or the sound not be played.
     pub(crate) fn switch(&self, fault: MicrophoneFault, on: bool) -> Result<(), String> {
         if self.switches.set(fault, on) {
-            self.write()
+            self.sound()
         } else {
             Ok(())
         }
     }
 
-    fn write(&self) -> Result<(), String> {
+    fn sound(&self) -> Result<(), String> {
         let sound = self
             .switches
             .now()
             .first()
             .map_or(self.healthy, |fault| fault.sound());
-        wav::write(&self.path, &samples(sound, self.seed, &self.device))
-            .map_err(|why| format!("cannot write the sound file {}: {why}", self.path.display()))
+        let samples = samples(sound, self.seed, &self.device);
+        match &self.way {
+            Way::File(path) => wav::write(path, &samples)
+                .map_err(|why| format!("cannot write the sound file {}: {why}", path.display())),
+            Way::Pulse { server, sink, player } => {
+                let mut player = player.lock().unwrap_or_else(PoisonError::into_inner);
+                // The one before first: two at once would be heard mixed.
+                *player = None;
+                *player = Some(server.play(sink, wav::raw(&samples))?);
+                Ok(())
+            }
+        }
     }
 }
 
@@ -145,7 +185,7 @@ mod tests {
     fn a_fault_rewrites_the_file_and_its_end_restores_it() {
         let directory = tempfile::tempdir().unwrap();
         let spec = Spec::parse("[room]\n[[microphone]]\nid = \"chair\"\nsound = \"quiet-room\"\n").unwrap();
-        let microphone = Microphone::open(&spec.microphones[0], &spec.room, directory.path()).unwrap();
+        let microphone = Microphone::open(&spec.microphones[0], &spec.room, directory.path(), None).unwrap();
         let path = directory.path().join("chair.wav");
         assert_eq!(microphone.address(), format!("file:{}", path.display()));
         let healthy = std::fs::read(&path).unwrap();

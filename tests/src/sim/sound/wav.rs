@@ -36,6 +36,16 @@ pub(crate) fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
     Ok(())
 }
 
+/// The samples alone: 16 bit, little-endian.
+pub(crate) fn raw(samples: &[f64]) -> Vec<u8> {
+    // `as` saturates, which is what a converter does at full scale.
+    let value = |sample: &f64| (sample * 32_768.0).round() as i16;
+    samples
+        .iter()
+        .flat_map(|sample| value(sample).to_le_bytes())
+        .collect()
+}
+
 /// A whole WAV file.
 fn bytes(samples: &[f64]) -> Vec<u8> {
     let data_length = u32::try_from(samples.len().saturating_mul(2)).unwrap_or(u32::MAX);
@@ -52,11 +62,7 @@ fn bytes(samples: &[f64]) -> Vec<u8> {
     bytes.extend_from_slice(&16_u16.to_le_bytes());
     bytes.extend_from_slice(b"data");
     bytes.extend_from_slice(&data_length.to_le_bytes());
-    for sample in samples {
-        // `as` saturates, which is what a converter does at full scale.
-        let value = (sample * 32_768.0).round() as i16;
-        bytes.extend_from_slice(&value.to_le_bytes());
-    }
+    bytes.extend(raw(samples));
     bytes
 }
 

@@ -186,7 +186,7 @@ impl Camera {
                 answered(packet::answer(&[]), false)
             }
             Request::Cancel(socket) => self.cancel(socket, peer, sequence, now),
-            Request::Recall(_) | Request::PanTiltTo { .. } | Request::ZoomTo(_) => {
+            Request::Recall(_) | Request::PanTiltTo { .. } | Request::Home | Request::ZoomTo(_) => {
                 self.start(request, peer, sequence, now, faults)
             }
             Request::Unknown => answered(packet::error(0, SYNTAX), false),
@@ -220,6 +220,14 @@ impl Camera {
                 Position {
                     pan,
                     tilt,
+                    zoom: here.zoom,
+                },
+                Until::PanTilt,
+            ),
+            Request::Home => (
+                Position {
+                    pan: 0,
+                    tilt: 0,
                     zoom: here.zoom,
                 },
                 Until::PanTilt,

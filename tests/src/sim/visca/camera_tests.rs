@@ -16,8 +16,12 @@ struct Bench {
 impl Bench {
     fn new(faults: &[CameraFault]) -> Self {
         let spec = spec::Camera {
+            transport: spec::CameraTransport::default(),
+            line: None,
+            address: 1,
             id: "main".to_owned(),
             listen: "127.0.0.1:0".parse().unwrap(),
+            shares_port: false,
             model: Model::Srg300h,
             found: Position {
                 pan: 100,
@@ -177,6 +181,23 @@ fn pan_tilt_and_zoom_go_back_in_two_sockets_and_a_third_finds_them_full() {
             pan: 1000,
             tilt: 0,
             zoom: 1600
+        }
+    );
+}
+
+#[test]
+fn home_is_straight_ahead_and_leaves_the_zoom() {
+    let mut bench = Bench::new(&[]);
+    bench.send(&recall(1), 0);
+    bench.completions(5000);
+    assert_eq!(bench.send(&[0x81, 0x01, 0x06, 0x04, 0xFF], 5000), [ACK_1]);
+    assert_eq!(bench.completions(10_000)[0][8..], DONE_1);
+    assert_eq!(
+        bench.camera.position(ms(10_000)),
+        Position {
+            pan: 0,
+            tilt: 0,
+            zoom: 2000
         }
     );
 }

@@ -13,6 +13,18 @@ faults! {
         Garbage "garbage" "Sends random bytes instead of each reply.",
         Slow "slow" "Takes 30 ms for each reply.",
         SlowMotor "slow-motor" "Moves at a tenth of its speed.",
-        LosesReplies "loses-replies" "Every third datagram that it sends is lost.",
+        LosesReplies "loses-replies" "Every third reply that it sends is lost.",
+        Unread "unread" "On a stream: never reads, so that what is sent to it fills the line.",
+        Hangup "hangup" "On a stream: hangs up at the first byte that it receives, each time.",
+        Drip "drip" "On a stream: sends one byte a second.",
+        Flood "flood" "On a stream: answers the first packet with replies that never end.",
+    }
+}
+
+impl CameraFault {
+    /// Whether only a camera on a stream can have it.
+    #[must_use]
+    pub fn is_of_streams(self) -> bool {
+        matches!(self, Self::Unread | Self::Hangup | Self::Drip | Self::Flood)
     }
 }

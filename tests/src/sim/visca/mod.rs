@@ -1,87 +1,140 @@
-//! A pan-tilt-zoom camera on UDP that speaks VISCA in Sony's framing.
+//! Pan-tilt-zoom cameras that speak VISCA: on UDP in Sony's framing, on TCP and serial lines bare.
 //!
 //! * `packet`: bytes; `model`: codes and ranges; `motion`: positions from elapsed time; `camera`: what
 //!   it answers and when it completes.
-//! * Here: the socket, and the faults that concern the wire.
+//! * `datagrams`: the UDP socket; `chain`: a stream and the cameras on it.
+//! * Here: what all have, and the faults that concern single replies.
 
 mod camera;
+mod chain;
+mod datagrams;
 mod faults;
 mod model;
 mod motion;
 mod packet;
 
-use std::collections::{BTreeSet, VecDeque};
-use std::io;
-use std::net::SocketAddr;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tokio::net::UdpSocket;
+use tokio::sync::Notify;
 
 use self::camera::{Camera, Outgoing};
+use self::chain::Chain;
+use self::datagrams::Datagrams;
 pub use self::faults::CameraFault;
 pub use self::model::Model;
 pub use self::motion::Position;
-use crate::journal::{Journal, Kind};
+use crate::journal::Journal;
 use crate::sim::clock::Clock;
-use crate::sim::faults::Switches;
+use crate::sim::faults::{Fault as _, Row, Switches};
 use crate::sim::random::Random;
 use crate::sim::spec;
 
 /// Time for each reply under `slow`.
 const SLOW: Duration = Duration::from_millis(30);
 
-/// Of how many datagrams `loses-replies` loses one.
+/// Of how many replies `loses-replies` loses one.
 const LOSES_EVERY: u64 = 3;
 
 /// Replies that may wait under `slow`; a client that asks faster than that loses them, as on UDP.
 const WAITING_CAP: usize = 256;
 
-/// A running camera.
+/// What the cameras of a room share.
+#[derive(Debug, Clone)]
+pub(crate) struct Setting<'a> {
+    /// The room's table.
+    pub(crate) room: &'a spec::RoomTable,
+    /// Where serial lines get their names.
+    pub(crate) dir: &'a Path,
+    /// The room's clock.
+    pub(crate) clock: Clock,
+    /// The room's journal.
+    pub(crate) journal: Journal,
+}
+
+/// A camera, whatever carries its words.
 #[derive(Debug)]
 pub(crate) struct ViscaCamera {
     /// Its name in the journal and on the control port.
     device: String,
-    socket: UdpSocket,
-    address: SocketAddr,
+    /// As a room's configuration writes it.
+    address: String,
+    on_stream: bool,
     switches: Switches<CameraFault>,
+    /// Tells who serves it that a switch has changed.
+    switched: Arc<Notify>,
     camera: Mutex<Camera>,
-    clock: Clock,
-    journal: Journal,
-    seed: u64,
+}
+
+/// What serves one camera, or several on one line.
+pub(crate) enum Server {
+    /// A UDP socket.
+    Datagrams(Datagrams),
+    /// A stream.
+    Chain(Chain),
+}
+
+/// Opens the cameras of a room.
+///
+/// # Errors
+/// A sentence that names the key of the room's file or the address that is at fault.
+pub(crate) async fn open(
+    cameras: &[spec::Camera],
+    setting: &Setting<'_>,
+) -> Result<(Vec<Arc<ViscaCamera>>, Vec<Server>), String> {
+    let mut opened = Vec::new();
+    let mut servers = Vec::new();
+    let mut lines: BTreeMap<&str, Vec<&spec::Camera>> = BTreeMap::new();
+    for spec in cameras {
+        match spec.transport {
+            spec::CameraTransport::Udp => {
+                let server = Datagrams::open(spec, setting).await?;
+                opened.push(Arc::clone(server.camera()));
+                servers.push(Server::Datagrams(server));
+            }
+            spec::CameraTransport::Tcp => {
+                let server = Chain::on_tcp(spec, setting)?;
+                opened.extend(server.cameras().cloned());
+                servers.push(Server::Chain(server));
+            }
+            spec::CameraTransport::Serial => lines.entry(spec.line()).or_default().push(spec),
+        }
+    }
+    for (line, specs) in lines {
+        let server = Chain::on_line(line, &specs, setting)?;
+        opened.extend(server.cameras().cloned());
+        servers.push(Server::Chain(server));
+    }
+    Ok((opened, servers))
+}
+
+impl Server {
+    /// Serves until it is dropped.
+    pub(crate) async fn serve(self) {
+        match self {
+            Self::Datagrams(server) => server.serve().await,
+            Self::Chain(server) => server.serve().await,
+        }
+    }
 }
 
 impl ViscaCamera {
-    /// Opens the camera's port.
-    ///
-    /// # Errors
-    /// A sentence that names the key of the room's file or the address that is at fault.
-    pub(crate) async fn open(
-        spec: &spec::Camera,
-        room: &spec::RoomTable,
-        clock: Clock,
-        journal: Journal,
-    ) -> Result<Self, String> {
-        let table = format!("[[camera]] {}", spec.id);
-        let switches = Switches::new(&spec.faults).map_err(|why| format!("{table}: faults: {why}"))?;
-        let cannot = |why: io::Error| {
-            format!(
-                "{table}: listen = \"{}\": cannot listen there: {why}",
-                spec.listen
-            )
-        };
-        let socket = UdpSocket::bind(spec.listen).await.map_err(cannot)?;
-        let address = socket.local_addr().map_err(cannot)?;
-        Ok(Self {
+    fn new(spec: &spec::Camera, address: String, switched: Arc<Notify>) -> Result<Self, String> {
+        let wrong = |why| format!("[[camera]] {}: faults: {why}", spec.id);
+        let camera = Self {
             device: format!("camera.{}", spec.id),
-            socket,
             address,
-            switches,
+            on_stream: spec.transport != spec::CameraTransport::Udp,
+            switches: Switches::new(&spec.faults).map_err(wrong)?,
+            switched,
             camera: Mutex::new(Camera::new(spec)),
-            clock,
-            journal,
-            seed: room.seed,
-        })
+        };
+        for fault in camera.switches.now() {
+            camera.has(fault).map_err(wrong)?;
+        }
+        Ok(camera)
     }
 
     /// `camera.<id>`
@@ -91,59 +144,40 @@ impl ViscaCamera {
 
     /// Its address as a room's configuration writes it.
     pub(crate) fn address(&self) -> String {
-        format!("visca+udp://{}", self.address)
+        self.address.clone()
     }
 
-    /// Its switches.
-    pub(crate) fn switches(&self) -> &Switches<CameraFault> {
-        &self.switches
+    /// Its switches, to be read.
+    pub(crate) fn rows(&self) -> Vec<Row> {
+        let mut rows = self.switches.rows();
+        rows.retain(|row| CameraFault::named(row.fault).is_ok_and(|fault| self.has(fault).is_ok()));
+        rows
+    }
+
+    /// Switches a fault.
+    ///
+    /// # Errors
+    /// When a camera that is reached so cannot have it.
+    pub(crate) fn switch(&self, fault: CameraFault, on: bool) -> Result<(), String> {
+        self.has(fault)?;
+        self.switches.set(fault, on);
+        self.switched.notify_one();
+        Ok(())
     }
 
     /// Where it stands now.
-    pub(crate) fn position(&self) -> Position {
-        self.camera().position(self.clock.elapsed())
+    pub(crate) fn position(&self, now: Duration) -> Position {
+        self.camera().position(now)
     }
 
-    /// Serves datagrams until it is dropped.
-    pub(crate) async fn serve(self: Arc<Self>) {
-        let mut wire = Wire::new(Random::new(self.seed, &self.device));
-        let mut received = [0_u8; 2048];
-        loop {
-            let due = self.camera().due();
-            tokio::select! {
-                datagram = self.socket.recv_from(&mut received) => {
-                    // An error on UDP tells of an earlier datagram that found nobody.
-                    let Ok((length, peer)) = datagram else { continue };
-                    let bytes = received.get(..length).unwrap_or_default();
-                    let peer = peer.to_string();
-                    self.journal.received(&self.device, &peer, 0, bytes);
-                    let faults = self.switches.now();
-                    let now = self.clock.elapsed();
-                    let outgoing = self.camera().receive(bytes, &peer, now, &faults);
-                    wire.take(outgoing, now, &faults);
-                }
-                () = until(&self.clock, due) => {
-                    let now = self.clock.elapsed();
-                    let outgoing = self.camera().completions(now);
-                    wire.take(outgoing, now, &self.switches.now());
-                }
-                () = until(&self.clock, wire.due()) => {}
-            }
-            while let Some(outgoing) = wire.next(self.clock.elapsed()) {
-                self.send(&outgoing).await;
-            }
+    fn has(&self, fault: CameraFault) -> Result<(), String> {
+        if fault.is_of_streams() && !self.on_stream {
+            return Err(format!(
+                "{} is a fault of streams: transport = \"tcp\" or \"serial\"",
+                fault.name()
+            ));
         }
-    }
-
-    async fn send(&self, outgoing: &Outgoing) {
-        if outgoing.position {
-            self.journal
-                .record(&self.device, &outgoing.peer, 0, Kind::Reported, &outgoing.bytes);
-        }
-        if let Ok(peer) = outgoing.peer.parse::<SocketAddr>() {
-            // A client that has gone is no business of the camera's.
-            let _sent: io::Result<usize> = self.socket.send_to(&outgoing.bytes, peer).await;
-        }
+        Ok(())
     }
 
     fn camera(&self) -> MutexGuard<'_, Camera> {
@@ -151,7 +185,7 @@ impl ViscaCamera {
     }
 }
 
-/// What becomes of datagrams on their way out.
+/// What becomes of replies on their way out.
 #[derive(Debug)]
 struct Wire {
     waiting: VecDeque<(Duration, Outgoing)>,

@@ -1,8 +1,9 @@
 //! VISCA packets and Sony's datagram framing, as the camera sees them.
 //!
 //! A datagram is an 8-byte header (type, length, sequence number, big-endian) and a VISCA packet of
-//! up to 16 bytes that ends in `FF`. The camera's address is fixed: requests begin with `81`, replies
-//! with `90`.
+//! up to 16 bytes that ends in `FF`. The camera's address is fixed there: requests begin with `81`, replies
+//! with `90`. On a serial line it is the camera's number: `82` and `A0`, and so on; [`inward`] and
+//! [`outward`] are between the two.
 
 use super::motion::Position;
 
@@ -14,7 +15,7 @@ pub(crate) const CONTROL: u16 = 0x0200;
 pub(crate) const CONTROL_REPLY: u16 = 0x0201;
 
 /// The longest VISCA packet.
-const PACKET_CAP: usize = 16;
+pub(crate) const PACKET_CAP: usize = 16;
 
 /// A datagram, read.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -59,6 +60,22 @@ pub(crate) fn datagram(kind: u16, sequence: u32, payload: &[u8]) -> Vec<u8> {
     bytes
 }
 
+/// A packet from a serial line as a datagram to camera `address`; `None` when it is for another one.
+pub(crate) fn inward(address: u8, sequence: u32, packet: &[u8]) -> Option<Vec<u8>> {
+    let (to, rest) = packet.split_first()?;
+    (*to == 0x80 | address).then(|| datagram(COMMAND, sequence, &[&[0x81], rest].concat()))
+}
+
+/// A datagram from camera `address` as it leaves on a serial line; what was no reply leaves as it is.
+pub(crate) fn outward(address: u8, bytes: &[u8]) -> Vec<u8> {
+    match bytes.split_at_checked(8) {
+        Some((header, [0x90, rest @ ..])) if header.starts_with(&REPLY.to_be_bytes()) => {
+            [&[(address + 8) << 4], rest].concat()
+        }
+        _ => bytes.to_vec(),
+    }
+}
+
 /// What a VISCA packet asks of the camera.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Request {
@@ -76,6 +93,8 @@ pub(crate) enum Request {
     Recall(u8),
     /// Pan and tilt to an absolute position; the speeds must be valid, but the room's file drives.
     PanTiltTo { pan: i32, tilt: i32 },
+    /// `Pan-tiltDrive Home`: straight ahead.
+    Home,
     /// Zoom to an absolute position.
     ZoomTo(i32),
     /// `CommandCancel` of a socket.
@@ -123,6 +142,7 @@ impl Request {
                 (Some(pan), Some(tilt)) => Self::PanTiltTo { pan, tilt },
                 _ => Self::Unknown,
             },
+            [0x01, 0x06, 0x04] => Self::Home,
             [0x01, 0x04, 0x47, z0, z1, z2, z3] => {
                 unsigned([z0, z1, z2, z3]).map_or(Self::Unknown, Self::ZoomTo)
             }
@@ -212,7 +232,7 @@ mod tests {
 
     #[test]
     fn the_packets_of_the_reference_are_read() {
-        let rows: [(&[u8], Request); 8] = [
+        let rows: [(&[u8], Request); 9] = [
             (&[0x81, 0x09, 0x04, 0x00, 0xFF], Request::Power),
             (&[0x81, 0x09, 0x00, 0x02, 0xFF], Request::Version),
             (&[0x81, 0x09, 0x04, 0x47, 0xFF], Request::ZoomPosition),
@@ -227,6 +247,7 @@ mod tests {
                 &[0x81, 0x01, 0x04, 0x47, 0x04, 0x00, 0x00, 0x00, 0xFF],
                 Request::ZoomTo(0x4000),
             ),
+            (&[0x81, 0x01, 0x06, 0x04, 0xFF], Request::Home),
             (&[0x81, 0x21, 0xFF], Request::Cancel(1)),
             (&[0x81, 0x01, 0x04, 0x3F, 0x01, 0x01, 0xFF], Request::Unknown),
         ];
@@ -247,6 +268,22 @@ mod tests {
             Request::parse(&[0x81, 0x01, 0x04, 0x47, 0x14, 0x00, 0x00, 0x00, 0xFF]),
             Some(Request::Unknown)
         );
+    }
+
+    #[test]
+    fn a_serial_line_has_numbers_where_ip_has_one_address() {
+        assert_eq!(
+            inward(3, 7, &[0x83, 0x09, 0x04, 0x00, 0xFF]),
+            Some(datagram(COMMAND, 7, &[0x81, 0x09, 0x04, 0x00, 0xFF]))
+        );
+        assert_eq!(inward(3, 7, &[0x81, 0x09, 0x04, 0x00, 0xFF]), None);
+        assert_eq!(inward(3, 7, &[0x88, 0x30, 0x01, 0xFF]), None);
+        assert_eq!(
+            outward(3, &datagram(REPLY, 7, &acknowledge(1))),
+            [0xB0, 0x41, 0xFF]
+        );
+        assert_eq!(outward(1, &datagram(REPLY, 7, &complete(2))), [0x90, 0x52, 0xFF]);
+        assert_eq!(outward(1, &[1, 2, 3]), [1, 2, 3]);
     }
 
     proptest! {

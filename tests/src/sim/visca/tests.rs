@@ -85,6 +85,21 @@ async fn received(room: &Room, count: usize) {
 }
 
 #[tokio::test]
+async fn a_client_may_have_the_cameras_port_number_only_where_the_camera_shares_it() {
+    for shares in [true, false] {
+        let text =
+            format!("[room]\n[[camera]]\nid = \"main\"\nlisten = \"127.0.0.2:0\"\nshares_port = {shares}\n");
+        let room = Room::start(Spec::parse(&text).unwrap()).await.unwrap();
+        let (_, port) = room.addresses()["camera.main"].rsplit_once(':').unwrap();
+        let (kind, udp) = (socket2::Type::DGRAM, socket2::Protocol::UDP);
+        let client = socket2::Socket::new(socket2::Domain::IPV4, kind, Some(udp)).unwrap();
+        client.set_reuse_address(true).unwrap();
+        let everywhere: std::net::SocketAddr = format!("0.0.0.0:{port}").parse().unwrap();
+        assert_eq!(client.bind(&everywhere.into()).is_ok(), shares);
+    }
+}
+
+#[tokio::test]
 async fn a_whole_visit_leaves_the_camera_where_it_was_and_no_violation() {
     let (room, hand) = room("").await;
     let mut client = Client::new(&room).await;

@@ -4,7 +4,7 @@ use bridgepoint_protocol::page::{Html, Sign, draw};
 use bridgepoint_protocol::text::{self, Lang, Params};
 
 use super::super::asked::Asked;
-use super::super::fleet::{FleetView, Fold, Line, Row};
+use super::super::fleet::{Bucket, FleetView, Fold, Line, Row};
 use super::{other_language, ui};
 
 pub(super) fn whole(view: &FleetView) -> Html {
@@ -26,7 +26,10 @@ pub(super) fn whole(view: &FleetView) -> Html {
             .text(trouble)
             .raw("</p>");
     }
-    numbers(&mut html, view);
+    next(&mut html, view);
+    numbers(&mut html, &view.buckets, |bucket| {
+        asked.link(|asked| only(asked, bucket))
+    });
     html.raw("<div class=\"bar\"><p id=\"sum\">")
         .text(&view.sum)
         .raw("</p>");
@@ -44,7 +47,9 @@ pub(super) fn whole(view: &FleetView) -> Html {
         html.text(&ui(lang, "back-to-fleet")).raw("</a></p>");
     }
     table(&mut html, view);
-    pages(&mut html, view);
+    pages(&mut html, lang, view.page, view.pages, |n| {
+        asked.link(|asked| asked.page = Some(n.to_string()))
+    });
     html.raw("</main>");
     html
 }
@@ -65,13 +70,33 @@ pub(super) fn lines_alone(view: &FleetView) -> String {
     html.finish()
 }
 
-fn numbers(html: &mut Html, view: &FleetView) {
+fn next(html: &mut Html, view: &FleetView) {
+    if view.next.is_empty() {
+        return;
+    }
+    html.raw("<section id=\"next\">");
+    for meeting in &view.next {
+        html.raw("<p><a")
+            .attr("href", &meeting_link(&meeting.id, &view.asked))
+            .raw(">")
+            .text(&meeting.label)
+            .raw("</a> <span>")
+            .text(&meeting.sum)
+            .raw("</span></p>");
+    }
+    html.raw("</section>");
+}
+
+/// What is asked, with this number as its filter.
+pub(super) fn only(asked: &mut Asked, bucket: &Bucket) {
+    asked.view = (!bucket.key.is_empty()).then(|| bucket.key.to_owned());
+    (asked.page, asked.cause) = (None, None);
+}
+
+pub(super) fn numbers(html: &mut Html, buckets: &[Bucket], link: impl Fn(&Bucket) -> String) {
     html.raw("<nav class=\"nums\" id=\"nums\">");
-    for bucket in &view.buckets {
-        let link = view.asked.link(|asked| {
-            asked.view = (!bucket.key.is_empty()).then(|| bucket.key.to_owned());
-            (asked.page, asked.cause) = (None, None);
-        });
+    for bucket in buckets {
+        let link = link(bucket);
         html.raw("<a")
             .attr("class", bucket.sign.class())
             .attr("href", &link);
@@ -209,44 +234,45 @@ fn fold_row(html: &mut Html, fold: &Fold, view: &FleetView) {
     html.raw("</small></th></tr>");
 }
 
-fn pages(html: &mut Html, view: &FleetView) {
-    let FleetView {
-        asked,
-        lang,
-        page,
-        pages,
-        ..
-    } = view;
-    if *pages < 2 {
+/// Links to the other pages; `to` makes one.
+pub(super) fn pages(html: &mut Html, lang: Lang, page: usize, pages: usize, to: impl Fn(usize) -> String) {
+    if pages < 2 {
         return;
     }
-    let to = |n: usize| asked.link(|asked| asked.page = Some(n.to_string()));
     html.raw("<nav class=\"pages\">");
-    if *page > 1 {
+    if page > 1 {
         html.raw("<a rel=\"prev\"")
             .attr("href", &to(page - 1))
             .raw(">")
-            .text(&ui(*lang, "previous-page"))
+            .text(&ui(lang, "previous-page"))
             .raw("</a>");
     }
     let params = Params::from([
-        ("page".to_owned(), (*page).into()),
-        ("pages".to_owned(), (*pages).into()),
+        ("page".to_owned(), page.into()),
+        ("pages".to_owned(), pages.into()),
     ]);
     html.raw("<span>")
-        .text(&text::ui(*lang, "page-of", &params))
+        .text(&text::ui(lang, "page-of", &params))
         .raw("</span>");
     if page < pages {
         html.raw("<a rel=\"next\"")
             .attr("href", &to(page + 1))
             .raw(">")
-            .text(&ui(*lang, "next-page"))
+            .text(&ui(lang, "next-page"))
             .raw("</a>");
     }
     html.raw("</nav>");
 }
 
-fn room_link(at: &str, asked: &Asked) -> String {
+/// A meeting's page.
+pub(super) fn meeting_link(id: &str, asked: &Asked) -> String {
+    match &asked.lang {
+        Some(lang) => format!("/meetings/{id}?lang={lang}"),
+        None => format!("/meetings/{id}"),
+    }
+}
+
+pub(super) fn room_link(at: &str, asked: &Asked) -> String {
     match &asked.lang {
         Some(lang) => format!("/rooms/{at}?lang={lang}"),
         None => format!("/rooms/{at}"),

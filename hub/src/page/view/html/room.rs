@@ -5,6 +5,7 @@ use bridgepoint_protocol::text::{self, Lang, Params};
 
 use super::super::asked::Asked;
 use super::super::room::{Note, PastLine, RoomView};
+use super::fleet::meeting_link;
 use super::{other_language, ui};
 
 pub(super) fn whole(view: &RoomView, asked: &Asked) -> Html {
@@ -46,6 +47,15 @@ pub(super) fn whole(view: &RoomView, asked: &Asked) -> Html {
         html.raw("</p>");
     }
     html.raw("</section>");
+    if let Some(next) = &view.next {
+        html.raw("<section id=\"next\"><p><a")
+            .attr("href", &meeting_link(&next.id, asked))
+            .raw(">")
+            .text(&next.label)
+            .raw("</a> <span>")
+            .text(&next.checked)
+            .raw("</span></p></section>");
+    }
     for note in &view.notes {
         note_line(&mut html, note, lang);
     }

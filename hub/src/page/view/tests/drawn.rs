@@ -14,7 +14,7 @@ use crate::page::view::html;
 use crate::page::view::room::room;
 use crate::store::Count;
 
-fn leave(name: &str, text: &str) {
+pub(super) fn leave(name: &str, text: &str) {
     if let Some(dir) = std::env::var_os("OUT_HTML") {
         std::fs::write(std::path::Path::new(&dir).join(format!("{name}.html")), text).unwrap();
     }

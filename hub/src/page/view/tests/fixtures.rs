@@ -8,6 +8,7 @@ use bridgepoint_protocol::claims::{Contact, ContactRole, Finding, PresenceState,
 use bridgepoint_protocol::text::Lang;
 use serde_json::json;
 
+use crate::agenda::Agenda;
 use crate::board::Health;
 use crate::detail::{KeyRow, RoomDetail};
 use crate::fleet::{self as rooms, Chain, Enrolment, Judged, Presence, RoomState, Standing};
@@ -43,6 +44,7 @@ pub(super) fn judged(verdict: Verdict, why: Option<Finding>) -> Judged {
         missing_kinds: vec![],
         duty: None,
         run: "r".into(),
+        profile: "quang-ninh".into(),
         meeting: None,
         checkpoint: None,
     }
@@ -72,6 +74,7 @@ pub(super) fn standing(at: &str, name: &str, area: &str, result: Option<Judged>)
         }),
         last_seen_ms: Some(NOW - MINUTE),
         result,
+        checked: vec![],
         chain: Chain {
             state: Some(ChainState::Complete),
             chain: 1,
@@ -110,7 +113,7 @@ pub(super) fn gone(at: &str) -> Standing {
 }
 
 pub(super) fn states(all: impl IntoIterator<Item = Standing>) -> Vec<RoomState> {
-    rooms::fleet(all.into_iter().map(Arc::new), NOW)
+    rooms::fleet(all.into_iter().map(Arc::new), &Agenda::default(), NOW)
 }
 
 pub(super) fn seen(asked: Asked, all: &[RoomState]) -> FleetView {
@@ -209,7 +212,7 @@ pub(super) fn detail(name: &str) -> RoomDetail {
     }))
     .unwrap();
     RoomDetail {
-        state: rooms::state(Arc::new(s), NOW),
+        state: rooms::state(Arc::new(s), &Agenda::default(), NOW),
         report: Some(report),
         findings,
         history: (1..=40)

@@ -3,4 +3,5 @@
 mod drawn;
 mod fixtures;
 mod fleet;
+mod meeting;
 mod room;

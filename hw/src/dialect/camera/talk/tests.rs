@@ -329,6 +329,44 @@ fn garbage_is_garbled() {
     }
 }
 
+/// On a line that others share: their answers, their acknowledgements, and what is meant for all.
+#[test]
+fn another_camera_on_the_line_is_not_taken_for_ours() {
+    let second = CameraId::new(2).unwrap();
+    let others = [0x90, 0x50, 0x02, 0xFF, 0xB0, 0x41, 0xFF, 0x88, 0x30, 0x03, 0xFF];
+    let now = start();
+    let mut talk = Talk::new(Framing::Chain, second, job(&[1]), now, now + MINUTE);
+    talk.receive(now, &others);
+    talk.interrupted(now, ProbeError::TimedOut { waited_ms: 5 });
+    assert!(matches!(talk.conclude(), Err(ProbeError::NoAnswer { .. })));
+
+    let mut talk = Talk::new(Framing::Chain, second, job(&[]), now, now + MINUTE);
+    let mut asked = Vec::new();
+    while let Some(packet) = talk.transmit(now) {
+        asked.push(packet[1..packet.len() - 1].to_vec());
+        assert_eq!(packet[0], 0x82);
+        talk.receive(now, &others);
+        let answer: &[u8] = match packet[2] {
+            0x00 => &[0x00, 0x01, 0x05, 0x13, 0x03, 0x00, 0x02],
+            0x06 => &[0, 0, 0, 1, 0, 0, 0, 2],
+            _ if packet[3] == 0 => &[0x03],
+            _ => &[0, 0, 0, 3],
+        };
+        talk.receive(now, &[&[0xA0, 0x50], answer, &[0xFF]].concat());
+    }
+    let reading = talk.conclude().unwrap();
+    assert_eq!(reading.power_on, Ok(false), "the other camera's answer was taken");
+    assert_eq!(asked.len(), 4);
+    assert_eq!(
+        reading.found,
+        Ok(Position {
+            pan: 1,
+            tilt: 2,
+            zoom: 3
+        })
+    );
+}
+
 #[test]
 fn closed_without_a_word() {
     let now = start();
@@ -338,24 +376,26 @@ fn closed_without_a_word() {
     assert_eq!(talk.conclude(), Err(ProbeError::Closed));
 }
 
+fn framings() -> impl Strategy<Value = Framing> {
+    proptest::sample::select(vec![Framing::Ip, Framing::Packets, Framing::Chain])
+}
+
 proptest! {
     /// Any bytes in any pieces at any time: it ends, sends nothing but requests, and gives a reading.
     #[test]
     fn any_bytes_at_any_time(
-        ip in any::<bool>(),
+        framing in framings(),
         pieces in proptest::collection::vec((proptest::collection::vec(any::<u8>(), 0..24), 0_u64..3000), 0..60),
     ) {
-        let framing = if ip { Framing::Ip } else { Framing::Packets };
         survives(framing, &pieces);
     }
 
     /// Likely replies in any order, numbers near those sent.
     #[test]
     fn any_replies_at_any_time(
-        ip in any::<bool>(),
+        framing in framings(),
         pieces in proptest::collection::vec((likely_reply(), 0_u32..8, 0_u64..3000), 0..80),
     ) {
-        let framing = if ip { Framing::Ip } else { Framing::Packets };
         let pieces: Vec<(Vec<u8>, u64)> = pieces.into_iter().map(|(packet, sequence, wait)| {
             (simulated::framed(framing, sequence, &packet), wait)
         }).collect();

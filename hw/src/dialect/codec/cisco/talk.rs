@@ -287,6 +287,12 @@ impl Conversation for Talk {
                 };
             }
             Phase::Greeting { .. } | Phase::LoggingIn { .. } => self.settle(now),
+            // Who is to log in and has heard nothing of the unit's own may stand at a prompt that cannot be seen:
+            // there a question would be somebody's name.
+            Phase::Settling { .. } if self.gate.has_login() && !self.heard.own => {
+                let waited_ms = milliseconds(now.saturating_duration_since(self.started));
+                self.give_up(ProbeError::TimedOut { waited_ms });
+            }
             Phase::Settling { .. } => self.ask_next(now),
             Phase::Asking => self.unanswered(now),
             Phase::Over => {}

@@ -71,7 +71,7 @@ pub(super) fn framed(framing: Framing, sequence: u32, packet: &[u8]) -> Vec<u8> 
             payload: packet.to_vec(),
         }
         .emit(),
-        Framing::Packets => packet.to_vec(),
+        Framing::Packets | Framing::Chain => packet.to_vec(),
     }
 }
 
@@ -167,7 +167,7 @@ impl Camera {
         self.received += 1;
         let mute = matches!(self.fault, Fault::MuteFrom(from) if self.received > from);
         let (sequence, packet) = match self.framing {
-            Framing::Packets => (0, bytes.to_vec()),
+            Framing::Packets | Framing::Chain => (0, bytes.to_vec()),
             Framing::Ip => {
                 let frame = Frame::parse(bytes).expect("a frame");
                 if frame.kind == Kind::Control {

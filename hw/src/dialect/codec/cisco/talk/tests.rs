@@ -233,6 +233,28 @@ fn the_console_asks_only_when_spoken_to() {
     );
 }
 
+/// A prompt that is not seen may stand there: a question would be typed into it.
+#[test]
+fn a_console_that_wants_a_login_and_says_nothing_is_asked_nothing() {
+    for said in ["", "\u{1}\u{fffd}\r\n"] {
+        let begin = start();
+        let talk = Talk::new(Some(login()), begin);
+        let (reading, sent, took) = run(talk, begin, MINUTE, |_| said.to_owned());
+        let why = reading.unwrap_err();
+        let silent = matches!(why, ProbeError::NoAnswer { .. });
+        assert!(
+            if said.is_empty() {
+                silent
+            } else {
+                why == ProbeError::Garbled
+            },
+            "{why}"
+        );
+        assert_eq!(sent, ["\r\n", "echo off\r\n"]);
+        assert!(took < Duration::from_secs(10));
+    }
+}
+
 /// `echo off` was taken for a name: the password is not given for it.
 #[test]
 fn a_late_prompt_does_not_get_the_password_for_another_name() {

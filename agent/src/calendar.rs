@@ -1,0 +1,347 @@
+//! The room's meetings, as the province has planned and signed them: verified, kept as they came, read again.
+//!
+//! What is kept is the envelope itself (`plan.jws`), verified anew when it is loaded: with another hub key pinned
+//! since then it is void. A lower revision is refused, so that nobody who stores old messages can bring an old
+//! plan back.
+
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use bridgepoint_protocol::claims::{Contact, Meeting, Plan};
+use bridgepoint_protocol::envelope::{Kid, Kind, OpenError, VerifyingKey, open};
+use bridgepoint_protocol::name::RoomAddress;
+
+use crate::state::{self, StateDir};
+
+const FILE: &str = "plan.jws";
+
+/// The plan that is followed, or none.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Calendar {
+    held: Option<Held>,
+}
+
+#[derive(Debug, Clone)]
+struct Held {
+    plan: Arc<Plan>,
+    kid: Kid,
+}
+
+/// What became of a plan that came.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Taken {
+    /// It is followed from now on.
+    New,
+    /// It was known.
+    Known,
+    /// A newer one is followed: the revision of that.
+    Older(u64),
+}
+
+/// Why a plan is not followed.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum PlanError {
+    /// No hub key is pinned, or it is signed by another.
+    #[error("the plan of meetings is not signed by the province's pinned key: {0}")]
+    NotSigned(#[from] OpenError),
+    /// It is for another room.
+    #[error("the plan of meetings is for {0}, not for this room")]
+    OtherRoom(String),
+    /// It cannot be kept.
+    #[error("the plan of meetings cannot be kept in {0} ({1}); it is followed until the box is restarted")]
+    Io(PathBuf, io::Error),
+}
+
+impl Calendar {
+    /// Reads the kept plan. One that is damaged, foreign or void is none, and that is told: the broker has it still.
+    pub(crate) fn load(state: &StateDir, hub: Option<&VerifyingKey>, room: &RoomAddress) -> Self {
+        let path = state.join(FILE);
+        let jws = match std::fs::read(&path) {
+            Ok(jws) => jws,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Self::default(),
+            Err(error) => {
+                tracing::error!(file = %path.display(), %error, "the kept plan of meetings cannot be read");
+                return Self::default();
+            }
+        };
+        match verified(&jws, hub, room) {
+            Ok(held) => Self { held: Some(held) },
+            Err(why) => {
+                tracing::warn!(file = %path.display(), %why, "the kept plan of meetings is not followed");
+                Self::default()
+            }
+        }
+    }
+
+    /// Takes a plan that came, keeps it, and gives what became of it and the plan itself.
+    ///
+    /// # Errors
+    /// [`PlanError`]; after [`PlanError::Io`] it is followed all the same.
+    pub(crate) fn take(
+        &mut self,
+        jws: &[u8],
+        hub: Option<&VerifyingKey>,
+        room: &RoomAddress,
+        state: &StateDir,
+    ) -> Result<Taken, PlanError> {
+        let new = verified(jws, hub, room)?;
+        if let Some(held) = self.of(hub) {
+            if new.plan.rev < held.plan.rev {
+                return Ok(Taken::Older(held.plan.rev));
+            }
+            if same(&new.plan, &held.plan) {
+                return Ok(Taken::Known);
+            }
+            // Two contents under one revision: the one that was issued later.
+            if new.plan.rev == held.plan.rev && new.plan.issued_ms <= held.plan.issued_ms {
+                return Ok(Taken::Older(held.plan.rev));
+            }
+        }
+        self.held = Some(new);
+        let path = state.join(FILE);
+        state::replace(&path, jws).map_err(|error| PlanError::Io(path, error))?;
+        Ok(Taken::New)
+    }
+
+    /// The plan, as long as `hub` is the key that signed it.
+    pub(crate) fn plan(&self, hub: Option<&VerifyingKey>) -> Option<Arc<Plan>> {
+        self.of(hub).map(|held| Arc::clone(&held.plan))
+    }
+
+    fn of(&self, hub: Option<&VerifyingKey>) -> Option<&Held> {
+        self.held
+            .as_ref()
+            .filter(|held| hub.is_some_and(|hub| hub.kid() == held.kid))
+    }
+}
+
+/// The meetings of a plan; none without one.
+pub(crate) fn meetings(plan: Option<&Arc<Plan>>) -> &[Meeting] {
+    plan.map_or(&[], |plan| &plan.meetings)
+}
+
+/// Whom to ring: the room's own, then those of the plan.
+pub(crate) fn contacts(own: &[Contact], plan: Option<&Arc<Plan>>) -> Vec<Contact> {
+    let planned = plan.map_or(&[][..], |plan| &plan.contacts);
+    own.iter().chain(planned).cloned().collect()
+}
+
+fn verified(jws: &[u8], hub: Option<&VerifyingKey>, room: &RoomAddress) -> Result<Held, PlanError> {
+    let opened = open(jws, &[Kind::Plan], |kid| {
+        hub.filter(|key| key.kid() == *kid).copied()
+    })?;
+    let plan: Plan = opened.claims()?;
+    if plan.org != room.org || plan.room != room.room {
+        return Err(PlanError::OtherRoom(format!("{}/{}", plan.org, plan.room)));
+    }
+    Ok(Held {
+        plan: Arc::new(plan),
+        kid: opened.kid,
+    })
+}
+
+/// Whether two plans say the same; the challenge may differ.
+fn same(a: &Plan, b: &Plan) -> bool {
+    let bare = |plan: &Plan| Plan {
+        iat: 0,
+        issued_ms: 0,
+        nonce: None,
+        ..plan.clone()
+    };
+    bare(a) == bare(b)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use bridgepoint_protocol::envelope::{SigningKey, seal};
+    use proptest::prelude::*;
+    use serde_json::{Value, json};
+
+    struct Hub {
+        key: SigningKey,
+        dir: tempfile::TempDir,
+        room: RoomAddress,
+    }
+
+    impl Hub {
+        fn new() -> Self {
+            let random = ring::rand::SystemRandom::new();
+            Self {
+                key: SigningKey::from_pkcs8(&SigningKey::generate(&random).unwrap()).unwrap(),
+                dir: tempfile::tempdir().unwrap(),
+                room: crate::config::parse(
+                    "room.toml",
+                    "[room]\nid = \"bai-chay\"\norg = \"quang-ninh\"\nname = \"x\"\n",
+                )
+                .unwrap()
+                .address,
+            }
+        }
+
+        fn state(&self) -> StateDir {
+            StateDir::new(self.dir.path().to_owned())
+        }
+
+        fn plan(&self, changes: &Value) -> Vec<u8> {
+            let mut claims = json!({
+                "v": 1, "org": "quang-ninh", "room": "bai-chay", "iat": 0, "rev": 5, "issued_ms": 1_000,
+                "reflector": "10.1.0.2:9511", "nonce": "n-1",
+                "contacts": [{ "role": "operator", "name": "VNPT", "phone": "0203" }],
+                "meetings": [{
+                    "id": "m-1", "subject": "Giao ban", "start_ms": 9_000_000, "length_min": 120, "kind": "planned"
+                }]
+            });
+            for (key, value) in changes.as_object().unwrap() {
+                claims[key] = value.clone();
+            }
+            seal(&self.key, Kind::Plan, &claims).unwrap().jws.into_bytes()
+        }
+
+        fn take(&self, calendar: &mut Calendar, jws: &[u8]) -> Result<Taken, PlanError> {
+            calendar.take(jws, Some(&self.key.verifying()), &self.room, &self.state())
+        }
+
+        fn load(&self) -> Calendar {
+            Calendar::load(&self.state(), Some(&self.key.verifying()), &self.room)
+        }
+
+        fn rev(&self, calendar: &Calendar) -> Option<u64> {
+            calendar.plan(Some(&self.key.verifying())).map(|plan| plan.rev)
+        }
+    }
+
+    #[test]
+    fn a_plan_is_followed_and_survives_a_restart() {
+        let hub = Hub::new();
+        let mut calendar = hub.load();
+        assert_eq!(hub.rev(&calendar), None);
+        let jws = hub.plan(&json!({}));
+        assert_eq!(hub.take(&mut calendar, &jws).unwrap(), Taken::New);
+        let again = hub.load();
+        let plan = again.plan(Some(&hub.key.verifying())).unwrap();
+        assert_eq!(meetings(Some(&plan))[0].id, "m-1");
+        assert_eq!(
+            std::fs::read(hub.dir.path().join(FILE)).unwrap(),
+            jws,
+            "as it came"
+        );
+        let own = [Contact {
+            name: Some("Trực".into()),
+            ..plan.contacts[0].clone()
+        }];
+        let names: Vec<_> = contacts(&own, Some(&plan)).into_iter().map(|c| c.name).collect();
+        assert_eq!(
+            names,
+            [Some("Trực".into()), Some("VNPT".into())],
+            "the room's own first"
+        );
+    }
+
+    #[test]
+    fn an_older_plan_is_refused_also_after_a_restart() {
+        let hub = Hub::new();
+        let mut calendar = hub.load();
+        let old = hub.plan(&json!({ "rev": 4, "meetings": [] }));
+        assert_eq!(hub.take(&mut calendar, &old).unwrap(), Taken::New);
+        assert_eq!(
+            hub.take(&mut calendar, &hub.plan(&json!({}))).unwrap(),
+            Taken::New
+        );
+        for mut calendar in [calendar, hub.load()] {
+            assert_eq!(hub.take(&mut calendar, &old).unwrap(), Taken::Older(5));
+            assert_eq!(hub.rev(&calendar), Some(5));
+            let same = hub.plan(&json!({ "iat": 9, "issued_ms": 9_000, "nonce": "n-2" }));
+            assert_eq!(hub.take(&mut calendar, &same).unwrap(), Taken::Known);
+            let earlier = hub.plan(&json!({ "issued_ms": 900, "meetings": [] }));
+            assert_eq!(hub.take(&mut calendar, &earlier).unwrap(), Taken::Older(5));
+            let later = hub.plan(&json!({ "issued_ms": 1_001, "meetings": [] }));
+            assert_eq!(hub.take(&mut calendar.clone(), &later).unwrap(), Taken::New);
+            hub.take(&mut Calendar::default(), &hub.plan(&json!({}))).unwrap();
+        }
+    }
+
+    #[test]
+    fn what_the_pinned_key_has_not_signed_for_this_room_is_refused() {
+        let (hub, other) = (Hub::new(), Hub::new());
+        let mut calendar = hub.load();
+        let jws = hub.plan(&json!({}));
+        hub.take(&mut calendar, &jws).unwrap();
+        let newer = json!({ "rev": 9, "meetings": [] });
+        assert!(matches!(
+            hub.take(&mut calendar, &other.plan(&newer)),
+            Err(PlanError::NotSigned(OpenError::UnknownKey(_)))
+        ));
+        let mut bent = hub.plan(&newer);
+        let at = bent.iter().position(|b| *b == b'.').unwrap() + 9;
+        bent[at] ^= 1;
+        assert!(matches!(
+            hub.take(&mut calendar, &bent),
+            Err(PlanError::NotSigned(_))
+        ));
+        for foreign in [
+            json!({ "rev": 9, "room": "ha-lam" }),
+            json!({ "rev": 9, "org": "lao-cai" }),
+        ] {
+            assert!(matches!(
+                hub.take(&mut calendar, &hub.plan(&foreign)),
+                Err(PlanError::OtherRoom(_))
+            ));
+        }
+        let receipt = seal(&hub.key, Kind::Receipt, &json!({ "v": 1 })).unwrap();
+        assert!(hub.take(&mut calendar, receipt.jws.as_bytes()).is_err());
+        assert_eq!(hub.rev(&calendar), Some(5));
+        assert_eq!(hub.rev(&hub.load()), Some(5));
+    }
+
+    #[test]
+    fn another_hub_key_makes_the_kept_plan_void() {
+        let (hub, new) = (Hub::new(), Hub::new());
+        let mut calendar = hub.load();
+        hub.take(&mut calendar, &hub.plan(&json!({}))).unwrap();
+        let new_key = new.key.verifying();
+        assert!(calendar.plan(Some(&new_key)).is_none());
+        assert!(calendar.plan(None).is_none());
+        assert!(
+            Calendar::load(&hub.state(), Some(&new_key), &hub.room)
+                .plan(Some(&new_key))
+                .is_none()
+        );
+        // The new province counts its revisions anew.
+        let first = new.plan(&json!({ "rev": 1 }));
+        let taken = calendar.take(&first, Some(&new_key), &hub.room, &hub.state());
+        assert_eq!(taken.unwrap(), Taken::New);
+        assert_eq!(calendar.plan(Some(&new_key)).unwrap().rev, 1);
+    }
+
+    #[test]
+    fn a_damaged_file_is_no_plan() {
+        let hub = Hub::new();
+        for damaged in [&b""[..], b"\xff\xfe", b"a.b.c"] {
+            std::fs::write(hub.dir.path().join(FILE), damaged).unwrap();
+            assert_eq!(hub.rev(&hub.load()), None);
+        }
+    }
+
+    #[test]
+    fn a_plan_that_cannot_be_kept_is_followed_and_told() {
+        let hub = Hub::new();
+        let nowhere = StateDir::new(hub.dir.path().join("not-there"));
+        let mut calendar = Calendar::default();
+        let key = hub.key.verifying();
+        let taken = calendar.take(&hub.plan(&json!({})), Some(&key), &hub.room, &nowhere);
+        assert!(matches!(taken, Err(PlanError::Io(..))));
+        assert_eq!(hub.rev(&calendar), Some(5));
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_no_plan(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
+            let hub = Hub::new();
+            let mut calendar = Calendar::default();
+            prop_assert!(hub.take(&mut calendar, &bytes).is_err());
+            prop_assert_eq!(hub.rev(&calendar), None);
+        }
+    }
+}
