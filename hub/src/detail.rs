@@ -109,7 +109,7 @@ pub fn detail<S: Store + ?Sized>(
     let findings = kept
         .full
         .as_ref()
-        .map(|full| merged(full, &kept.scoped))
+        .map(|full| merged(full, &kept.scoped).into_owned())
         .unwrap_or_default();
     let missing = match kept.chain {
         Some(chain) if chain.missing > 0 => store.missing(at, chain.chain, GAPS)?,
@@ -136,7 +136,7 @@ pub fn detail<S: Store + ?Sized>(
     }
     Ok(Some(RoomDetail {
         state: state(Arc::new(standing(&kept)), &agenda(store, now_ms)?, now_ms),
-        report: kept.full.map(|run| run.report),
+        report: kept.full.map(|run| Arc::unwrap_or_clone(run.report)),
         findings,
         history: store.history(at, HISTORY)?,
         events,

@@ -3,6 +3,8 @@
 //! Pure. In this order: size, topic, signature (nothing of the claims is read before it holds), the claims'
 //! room is the topic's, the key is that room's, the place in the chain. The first that does not hold decides.
 
+use std::sync::Arc;
+
 use bridgepoint_protocol::chain::{Link, Neighbours, Placement, place};
 use bridgepoint_protocol::claims::{Attest, Enrol, EntryLink, Event, Gap, Presence, Report};
 use bridgepoint_protocol::envelope::{
@@ -70,7 +72,7 @@ pub struct Entry {
 #[derive(Debug, Clone, PartialEq)]
 pub enum Body {
     /// A run.
-    Report(Box<Report>),
+    Report(Arc<Report>),
     /// Something that happened.
     Event(Box<Event>),
     /// Something that a person has confirmed.
@@ -230,7 +232,7 @@ fn claims(opened: &Opened) -> Result<(RoomAddress, EntryLink, Body), OpenError> 
             (
                 address(&c.org, &c.room),
                 c.link.clone(),
-                Body::Report(Box::new(c)),
+                Body::Report(Arc::new(c)),
             )
         }
         Kind::Event => {

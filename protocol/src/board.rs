@@ -111,19 +111,32 @@ pub fn waited_for(finding: &Finding) -> Option<&str> {
         .flatten()
 }
 
+/// Whether a full run without re-tests is shown with its findings as they are.
+#[must_use]
+pub fn stands(report: &Report) -> bool {
+    overtaken(&report.findings).next().is_none()
+}
+
 /// A check that waited for another which is in order again was itself not measured: that is no result.
 fn reopen(findings: &mut [Finding]) {
-    let good: Vec<String> = findings
-        .iter()
-        .filter(|f| matches!(f.status(), Status::Pass | Status::Warn))
-        .map(|f| f.check.clone())
-        .collect();
-    for finding in findings.iter_mut() {
-        if waited_for(finding).is_some_and(|cause| good.iter().any(|check| check == cause)) {
+    let open: Vec<usize> = overtaken(findings).collect();
+    for place in open {
+        if let Some(finding) = findings.get_mut(place) {
             finding.status = Status::Unknown.into();
             finding.code = "not-selected".to_owned();
         }
     }
+}
+
+/// Where findings stand that waited for one that is in order.
+fn overtaken(findings: &[Finding]) -> impl Iterator<Item = usize> {
+    let good = |cause: &str| {
+        findings
+            .iter()
+            .any(|f| f.check == cause && matches!(f.status(), Status::Pass | Status::Warn))
+    };
+    let waited = findings.iter().enumerate();
+    waited.filter_map(move |(place, finding)| waited_for(finding).is_some_and(good).then_some(place))
 }
 
 #[cfg(test)]

@@ -1,6 +1,8 @@
 //! From kept rows to a [`Standing`]: which result counts, what is worst, how the chain is.
 
-use bridgepoint_protocol::board::{merge, missing_kinds, worst_first};
+use std::borrow::Cow;
+
+use bridgepoint_protocol::board::{merge, missing_kinds, stands, worst_first};
 use bridgepoint_protocol::chain::ChainState;
 use bridgepoint_protocol::claims::{ClockState, Finding, Report};
 use bridgepoint_protocol::verdict::{open_points, open_questions, verdict};
@@ -120,8 +122,11 @@ fn judged(full: &Run, scoped: &[Run], kept: &Kept) -> Judged {
 /// The findings of a full run with those of the re-tests since in their place. A re-test replaces only what it was
 /// asked for.
 #[must_use]
-pub fn merged(full: &Run, scoped: &[Run]) -> Vec<Finding> {
-    merge(&full.report, scoped.iter().map(|run| &run.report)).findings
+pub fn merged<'a>(full: &'a Run, scoped: &[Run]) -> Cow<'a, [Finding]> {
+    if scoped.is_empty() && stands(&full.report) {
+        return Cow::Borrowed(&full.report.findings);
+    }
+    Cow::Owned(merge(&full.report, scoped.iter().map(|run| &*run.report)).findings)
 }
 
 /// When a run was made by the hub's clock, as far as it can be believed. A report that was kept for hours on a box

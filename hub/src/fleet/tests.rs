@@ -36,7 +36,7 @@ fn run(seq: u64, findings: &Value, more: &Value) -> Run {
     Run {
         seq,
         received_ms: NOW,
-        report: serde_json::from_value(claims).unwrap(),
+        report: Arc::new(serde_json::from_value(claims).unwrap()),
     }
 }
 

@@ -1,6 +1,7 @@
 //! What is kept, as values: a room with its keys and newest runs, runs of the past, entries, counters.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use bridgepoint_protocol::claims::{PresenceState, Report};
 use bridgepoint_protocol::envelope::{EntryHash, Kind};
@@ -46,7 +47,7 @@ pub struct Run {
     /// When it came, UTC milliseconds.
     pub received_ms: i64,
     /// The claims.
-    pub report: Report,
+    pub report: Arc<Report>,
 }
 
 /// The newest full run for a meeting, in short.

@@ -47,6 +47,25 @@ fn run(scope: Option<&[&str]>, finished_ms: i64, findings: Vec<Finding>) -> Repo
 use Status::{Fail, Pass, Skipped, Unknown, Warn};
 
 #[test]
+fn a_full_run_stands_as_it_is_exactly_when_merging_it_alone_changes_nothing() {
+    let cause = |status| finding("codec.reachable", status, "ok", 1);
+    let runs = [
+        vec![],
+        vec![cause(Pass)],
+        vec![cause(Fail), waits("codec.awake", "codec.reachable")],
+        vec![cause(Unknown), waits("codec.awake", "codec.reachable")],
+        vec![waits("codec.awake", "codec.reachable")],
+        vec![cause(Pass), waits("codec.awake", "codec.reachable")],
+        vec![waits("codec.awake", "codec.reachable"), cause(Warn)],
+    ];
+    for (findings, expected) in runs.into_iter().zip([true, true, true, true, true, false, false]) {
+        let full = run(None, 10, findings);
+        assert_eq!(stands(&full), expected, "{:?}", full.findings);
+        assert_eq!(merge(&full, []).findings == full.findings, expected);
+    }
+}
+
+#[test]
 fn a_retest_replaces_only_what_it_was_asked_for() {
     let full = run(
         None,

@@ -149,6 +149,43 @@ fn another_version_of_the_wire_is_named() {
 }
 
 #[test]
+fn the_version_is_found_wherever_it_stands_and_only_once() {
+    let begin = format!("{{\"v\":{},", crate::WIRE_VERSION);
+    assert_eq!(
+        CLAIMS_BEGIN, begin,
+        "claims begin with the version that is spoken"
+    );
+    let claims = |payload: &str| {
+        let opened = Opened {
+            kind: Kind::Receipt,
+            kid: Kid::new("x"),
+            hash: EntryHash::ZERO,
+            payload: payload.as_bytes().to_vec(),
+        };
+        opened.claims::<crate::claims::Receipt>()
+    };
+    let rest = format!(
+        r#""org":"abc","room":"one","iat":1,"seq":1,"hash":"{}","received_ms":1"#,
+        EntryHash::ZERO
+    );
+    assert!(claims(&format!("{{\"v\":1,{rest}}}")).is_ok());
+    assert!(claims(&format!("{{{rest},\"v\":1}}")).is_ok());
+    assert!(claims(&format!("{{ \"v\" : 1, {rest}}}")).is_ok());
+    assert_eq!(claims(&format!("{{\"v\":2,{rest}}}")), Err(OpenError::Version(2)));
+    assert_eq!(
+        claims(&format!("{{{rest},\"v\":12}}")),
+        Err(OpenError::Version(12))
+    );
+    for twice in [
+        format!("{{\"v\":1,{rest},\"v\":2}}"),
+        format!("{{\"v\":2,{rest},\"v\":1}}"),
+        format!("{{{rest},\"v\":1,\"v\":1}}"),
+    ] {
+        assert!(matches!(claims(&twice), Err(OpenError::Claims(_))), "{twice}");
+    }
+}
+
+#[test]
 fn a_generated_key_signs_and_its_debug_shows_no_secret() {
     let document = SigningKey::generate(&ring::rand::SystemRandom::new()).unwrap();
     let key = SigningKey::from_pkcs8(&document).unwrap();

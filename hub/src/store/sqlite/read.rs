@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
+use std::sync::Arc;
 
 use bridgepoint_protocol::chain::Neighbours;
 use bridgepoint_protocol::claims::{Contact, PresenceState, Report};
@@ -10,6 +11,7 @@ use bridgepoint_protocol::name::{Name, RoomAddress};
 use rusqlite::types::Type;
 use rusqlite::{Connection, OptionalExtension as _, Result, Row, params};
 
+use super::fresh::Fresh;
 use crate::keyring::{KeyState, RoomKey};
 use crate::store::{ChainRow, Count, HeldEntry, Kept, PastRun, PresenceRow, Run};
 
@@ -162,7 +164,7 @@ fn undeclared(mut from: u64, to: u64, declared: &[(u64, u64)], open: &mut Vec<Ra
     }
 }
 
-pub(super) fn kept(c: &Connection, at: &RoomAddress) -> Result<Option<Kept>> {
+pub(super) fn kept(c: &Connection, fresh: &Fresh, at: &RoomAddress) -> Result<Option<Kept>> {
     let found = c
         .prepare_cached(
             "SELECT id, verdict, verdict_ms, last_entry_ms FROM room WHERE org = ?1 AND room = ?2",
@@ -178,10 +180,19 @@ pub(super) fn kept(c: &Connection, at: &RoomAddress) -> Result<Option<Kept>> {
     // The board shows the chain of the key that is trusted; of a room whose key was revoked, the newest one.
     let approved = keys.iter().find(|k| k.state == KeyState::Approved);
     let chain = approved.map_or_else(|| keys.iter().map(|k| k.chain).max().unwrap_or(0), |k| k.chain);
-    let full = runs(c, room, chain, "scope IS NULL ORDER BY run.seq DESC LIMIT 1", 0)?.pop();
+    let full = runs(
+        c,
+        fresh,
+        room,
+        chain,
+        "scope IS NULL ORDER BY run.seq DESC LIMIT 1",
+        0,
+    )?
+    .pop();
     let after = full.as_ref().map_or(0, |run| run.seq);
     let mut scoped = runs(
         c,
+        fresh,
         room,
         chain,
         &format!("scope IS NOT NULL AND run.seq > ?3 ORDER BY run.seq DESC LIMIT {MAX_SCOPED}"),
@@ -205,16 +216,19 @@ pub(super) fn kept(c: &Connection, at: &RoomAddress) -> Result<Option<Kept>> {
 }
 
 /// Runs with their reports. `which` is one of the two conditions in [`kept`].
-fn runs(c: &Connection, room: i64, chain: u32, which: &str, after: u64) -> Result<Vec<Run>> {
+fn runs(c: &Connection, fresh: &Fresh, room: i64, chain: u32, which: &str, after: u64) -> Result<Vec<Run>> {
     c.prepare_cached(&format!(
-        "SELECT run.seq, run.received_ms, jws FROM run JOIN entry ON entry.id = entry_id
+        "SELECT run.seq, run.received_ms, jws, entry.id FROM run JOIN entry ON entry.id = entry_id
          WHERE run.room_id = ?1 AND run.chain = ?2 AND ?3 >= 0 AND {which}"
     ))?
     .query_map(params![room, chain, signed(after)], |row| {
         Ok(Run {
             seq: row.get(0)?,
             received_ms: row.get(1)?,
-            report: report(row, 2)?,
+            report: match fresh.of(row.get(3)?) {
+                Some(report) => report,
+                None => Arc::new(report(row, 2)?),
+            },
         })
     })?
     .collect()

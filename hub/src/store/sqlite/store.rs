@@ -8,7 +8,7 @@ use bridgepoint_protocol::envelope::Kind;
 use bridgepoint_protocol::name::{Name, RoomAddress};
 
 use super::{SqliteStore, meetings, read, write};
-use crate::ingest::{Entry, Reason};
+use crate::ingest::{Body, Entry, Reason};
 use crate::keyring::RoomKey;
 use crate::meeting::Meeting;
 use crate::store::{Count, HeldEntry, Kept, PastRun, PlanRow, PresenceRow, Store, StoreError};
@@ -25,6 +25,7 @@ impl Store for SqliteStore {
             .connection
             .execute_batch("COMMIT")
             .map_err(|e| self.error(&e));
+        self.fresh.clear();
         if done.is_err() {
             self.rollback();
         }
@@ -32,6 +33,7 @@ impl Store for SqliteStore {
     }
 
     fn rollback(&mut self) {
+        self.fresh.clear();
         if !self.connection.is_autocommit() {
             // A rollback fails only when there is nothing left to roll back.
             let _ = self.connection.execute_batch("ROLLBACK");
@@ -82,7 +84,15 @@ impl Store for SqliteStore {
         received_ms: i64,
         made_after_ms: Option<i64>,
     ) -> Result<(), StoreError> {
-        write::add_entry(&self.connection, entry, received_ms, made_after_ms).map_err(|e| self.error(&e))
+        let id = write::add_entry(&self.connection, entry, received_ms, made_after_ms)
+            .map_err(|e| self.error(&e))?;
+        // Outside of a transaction nobody would say when it is to be forgotten.
+        if let Body::Report(report) = &entry.body
+            && !self.connection.is_autocommit()
+        {
+            self.fresh.add(id, report);
+        }
+        Ok(())
     }
 
     fn add_fork(&mut self, entry: &Entry, received_ms: i64) -> Result<(), StoreError> {
@@ -111,7 +121,7 @@ impl Store for SqliteStore {
     }
 
     fn kept(&self, at: &RoomAddress) -> Result<Option<Kept>, StoreError> {
-        read::kept(&self.connection, at).map_err(|e| self.error(&e))
+        read::kept(&self.connection, &self.fresh, at).map_err(|e| self.error(&e))
     }
 
     fn missing(

@@ -52,7 +52,7 @@ pub(super) fn add_entry(
     entry: &Entry,
     received_ms: i64,
     made_after_ms: Option<i64>,
-) -> Result<()> {
+) -> Result<i64> {
     let room = room_id(c, &entry.at)?;
     let seq = signed(entry.link.seq);
     c.prepare_cached(
@@ -85,7 +85,7 @@ pub(super) fn add_entry(
     extend_chain(c, room, entry.chain, entry.link.seq, &entry.body)?;
     c.prepare_cached("UPDATE room SET last_entry_ms = MAX(?2, COALESCE(last_entry_ms, 0)) WHERE id = ?1")?
         .execute(params![room, received_ms])?;
-    Ok(())
+    Ok(id)
 }
 
 fn add_run(c: &Connection, id: i64, room: i64, chain: u32, report: &Report, received_ms: i64) -> Result<()> {
@@ -127,7 +127,13 @@ fn word(word: &impl serde::Serialize) -> String {
 /// Keeps the chain's summary without walking over the chain: a backlog of ten thousand entries is not to cost
 /// the square of that.
 fn extend_chain(c: &Connection, room: i64, chain: u32, seq: u64, body: &Body) -> Result<()> {
-    let declared = read::declared(c, room, chain)?;
+    let open_numbers = |from: u64, to: u64| -> Result<u64> {
+        // What follows on the last one leaves nothing open, which is so nearly always.
+        if from > to {
+            return Ok(0);
+        }
+        Ok(read::open_numbers(from, to, &read::declared(c, room, chain)?))
+    };
     let row = match read::chain_row(c, room, chain)? {
         None => ChainRow {
             chain,
@@ -138,12 +144,11 @@ fn extend_chain(c: &Connection, room: i64, chain: u32, seq: u64, body: &Body) ->
         },
         Some(row) => {
             let missing = if seq > row.last {
-                row.missing + read::open_numbers(row.last + 1, seq - 1, &declared)
+                row.missing + open_numbers(row.last + 1, seq - 1)?
             } else if seq < row.first {
-                row.missing + read::open_numbers(seq + 1, row.first - 1, &declared)
+                row.missing + open_numbers(seq + 1, row.first - 1)?
             } else {
-                row.missing
-                    .saturating_sub(read::open_numbers(seq, seq, &declared))
+                row.missing.saturating_sub(open_numbers(seq, seq)?)
             };
             ChainRow {
                 first: row.first.min(seq),
