@@ -1,7 +1,7 @@
 //! The box's side of the line test (R15): the router and the MCU are knocked at, and one stream of packets shaped like
 //! the call goes to the province's reflector and back.
 //!
-//! The agent's part of it is [`ask`]; the stream itself is made in the media child ([`child`]), because GStreamer makes
+//! The agent's part of it is [`ask()`]; the stream itself is made in the media child ([`child`]), because GStreamer makes
 //! it: only figures come back over that border ([`order`]). [`shape`] says what a call of a rate looks like in packets,
 //! [`dead`] when a line is so bad that going on would only harm others.
 //! What the datagrams say and how figures come of them is `bridgepoint_protocol::line`.
