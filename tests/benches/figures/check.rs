@@ -8,7 +8,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, ensure};
 use bridgepoint_protocol::check::{self, Probe, Take};
 use bridgepoint_protocol::claims::{Report, Status};
-use bridgepoint_tests::scenario::Stage;
+use bridgepoint_tests::scenario::{Setting, Stage};
 use rustix::fs::{CWD, FileType, Mode, mknodat};
 
 use crate::measure::{now, quotient};
@@ -42,8 +42,8 @@ pub(crate) fn healthy(stage: &Stage) -> Result<Row> {
     )
 }
 
-/// The longest chain among: each act alone; a camera after the codec, which says whether there is a call; everything that
-/// takes the air, or the wire, alone, with the longest of those that share it.
+/// The longest chain among: each act alone; a camera, and the line, after the codec, which says whether there is
+/// a call; everything that takes the air, or the wire, alone, with the longest of those that share it.
 fn longest_chain(report: &Report) -> Result<(Duration, String)> {
     let mut acts: BTreeMap<(Probe, Option<String>), u64> = BTreeMap::new();
     for finding in report.findings.iter().filter(|f| f.status() != Status::Skipped) {
@@ -57,8 +57,9 @@ fn longest_chain(report: &Report) -> Result<(Duration, String)> {
     };
     let mut chains: Vec<(u64, String)> = acts.iter().map(|(act, ms)| (*ms, name(act))).collect();
     let codec = acts.get(&(Probe::Codec, None)).copied().unwrap_or(0);
-    let cameras = acts.iter().filter(|((probe, _), _)| *probe == Probe::Camera);
-    chains.extend(cameras.map(|(act, ms)| (codec + ms, format!("Codec, {}", name(act)))));
+    let active = |probe: &Probe| matches!(probe, Probe::Camera | Probe::Line);
+    let after = acts.iter().filter(|((probe, _), _)| active(probe));
+    chains.extend(after.map(|(act, ms)| (codec + ms, format!("Codec, {}", name(act)))));
     for (alone, shared) in [
         (Take::AirAlone, Take::AirShared),
         (Take::WireAlone, Take::WireShared),

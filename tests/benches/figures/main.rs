@@ -23,7 +23,7 @@ mod media;
 mod table;
 
 use anyhow::{Result, ensure};
-use bridgepoint_tests::scenario::Stage;
+use bridgepoint_tests::scenario::{Line, Setting, Stage};
 use table::Row;
 
 /// What can be chosen.
@@ -44,7 +44,11 @@ fn main() -> Result<()> {
     }
     let wants = |part: &str| wanted.is_empty() || wanted.iter().any(|word| word == part);
     let dir = tempfile::tempdir()?;
-    let stage = Stage::set(&dir.path().join("stage"), &Setting::default())?;
+    let with_line = Setting {
+        line: Some(Line::default()),
+        ..Setting::default()
+    };
+    let stage = Stage::set(&dir.path().join("stage"), &with_line)?;
     let mut rows: Vec<Row> = Vec::new();
     if wants("check") {
         eprintln!("a whole check of a healthy room ...");
