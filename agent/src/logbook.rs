@@ -130,10 +130,12 @@ const STEP_MS: i64 = 5_000;
 
 impl Logbook {
     /// Opens the logbook in `dir`, creating it where it is missing. A last line that was cut off by a power
-    /// cut is removed: it was never told to anybody.
+    /// cut is removed: it was never told to anybody. A damaged line with whole entries after it stays where it is:
+    /// the chain goes on after the newest, and verification tells of the damage.
     ///
     /// # Errors
-    /// [`LogbookError`]; a logbook that cannot be read is never written over.
+    /// [`LogbookError`], also when the newest entry cannot be read: a chain that nobody knows the end of is not
+    /// written on.
     pub(crate) fn open(dir: PathBuf) -> Result<Self, LogbookError> {
         create_dir(&dir).map_err(|error| LogbookError::Io {
             path: dir.clone(),
@@ -148,14 +150,19 @@ impl Logbook {
             waiting: BTreeMap::new(),
             doubtful: false,
         };
+        let mut unread = None;
         for (month, path) in read::months(&book.dir).map_err(|error| LogbookError::Io {
             path: book.dir.clone(),
             error,
         })? {
-            book.load(&month, &path)?;
+            book.load(&month, &path, &mut unread)?;
             book.month = month;
         }
-        Ok(book)
+        match unread {
+            // The next entry would have to name it.
+            Some(newest) => Err(newest),
+            None => Ok(book),
+        }
     }
 
     /// Number and hash of the newest entry.
@@ -367,7 +374,13 @@ impl Logbook {
         Ok(offset)
     }
 
-    fn load(&mut self, month: &str, path: &Path) -> Result<(), LogbookError> {
+    /// Reads one month. `unread` is the newest line that could not be read, while no entry has come after it.
+    fn load(
+        &mut self,
+        month: &str,
+        path: &Path,
+        unread: &mut Option<LogbookError>,
+    ) -> Result<(), LogbookError> {
         let fault = |error| LogbookError::Io {
             path: path.to_owned(),
             error,
@@ -380,12 +393,22 @@ impl Logbook {
         let mut offset = 0_u64;
         for (number, line) in (1_u64..).zip(text.split_inclusive(|b| *b == b'\n')) {
             let body = line.strip_suffix(b"\n").unwrap_or(line);
-            let parsed = read_unverified(body).map_err(|why| LogbookError::Broken {
-                path: path.to_owned(),
-                line: number,
-                why: why.to_string(),
-            })?;
-            self.take(month, offset, body.len(), parsed);
+            match read_unverified(body) {
+                Ok(parsed) => {
+                    if matches!(parsed, Line::Entry(_)) {
+                        *unread = None;
+                    }
+                    self.take(month, offset, body.len(), parsed);
+                }
+                Err(why) => {
+                    tracing::error!(file = %path.display(), line = number, %why, "a line of the logbook cannot be read");
+                    *unread = Some(LogbookError::Broken {
+                        path: path.to_owned(),
+                        line: number,
+                        why: why.to_string(),
+                    });
+                }
+            }
             offset += line.len() as u64;
         }
         Ok(())

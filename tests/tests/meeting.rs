@@ -15,6 +15,9 @@ use bridgepoint_tests::rig::room::{Province, ROOM, Room, runs};
 use bridgepoint_tests::rig::{PATIENCE, http, mqtt, until, wall_ms};
 use serde_json::Value;
 
+/// A revision beyond those of the hub itself, which counts them from the seconds since 1970.
+const NEWER: u64 = 10_000_000_000;
+
 /// What stands in a box's logbook, oldest first.
 fn reports(agent: &Agent) -> Result<Vec<Report>> {
     let rows: Vec<Value> = serde_json::from_str(&agent.run(&["logbook", "list", "--json"])?.stdout)?;
@@ -57,7 +60,7 @@ fn a_room_is_checked_90_minutes_before_once_and_a_restart_repeats_nothing() -> R
             plan.as_bytes(),
         )
     };
-    tell(1_000, &[meeting("m-1", start_ms)])?;
+    tell(NEWER, &[meeting("m-1", start_ms)])?;
     let t90 = until("the check at T-90", PATIENCE, || {
         Ok(for_checkpoint(&province.agent, "T-90")?.pop())
     })?;
@@ -68,7 +71,7 @@ fn a_room_is_checked_90_minutes_before_once_and_a_restart_repeats_nothing() -> R
     assert!(
         reports(&province.agent)?
             .iter()
-            .any(|report| report.link.nonce.as_deref() == Some("nonce-1000")),
+            .any(|report| report.link.nonce.as_deref() == Some(format!("nonce-{NEWER}").as_str())),
         "the plan's challenge is answered"
     );
     let before = state("online", None)?;
@@ -117,8 +120,8 @@ fn a_room_is_checked_90_minutes_before_once_and_a_restart_repeats_nothing() -> R
     assert_eq!(reports(&province.agent)?.len(), all);
 
     // An old plan is refused, a newer one without the meeting is followed.
-    tell(999, &[meeting("m-0", start_ms)])?;
-    tell(1_001, &[])?;
+    tell(NEWER - 1, &[meeting("m-0", start_ms)])?;
+    tell(NEWER + 1, &[])?;
     state("sleeping", None)?;
     assert!(status(&page)?["next_meeting"].is_null());
     drop(daemon);
@@ -134,11 +137,11 @@ fn a_plan_of_another_key_is_not_followed() -> Result<()> {
     })?;
     let topic = format!("bp/1/{ROOM}/plan");
     let soon = [meeting("m-1", wall_ms() + 60 * MIN)];
-    let forged = signed(&key()?, 5_000, &soon)?;
+    let forged = signed(&key()?, NEWER + 1, &soon)?;
     mqtt::keep(&province.hub.socket(), &topic, forged.as_bytes())?;
     // The true one behind it comes after it: when it is followed, the other one was seen and left alone.
     let own = [meeting("m-2", wall_ms() + 30 * 24 * 60 * MIN)];
-    let plan = signed(&province.hub.key()?, 4_000, &own)?;
+    let plan = signed(&province.hub.key()?, NEWER, &own)?;
     mqtt::keep(&province.hub.socket(), &topic, plan.as_bytes())?;
     until("the plan", PATIENCE, || {
         Ok(Some(()).filter(|()| status(&page).is_ok_and(|s| s["next_meeting"]["id"] == "m-2")))

@@ -199,3 +199,30 @@ fn a_logbook_that_cannot_be_read_is_not_written_over() {
     assert!(error.contains("line 2"), "{error}");
     assert_eq!(std::fs::read(&path).unwrap(), text);
 }
+
+#[test]
+fn a_damaged_line_stays_and_the_chain_goes_on_after_the_newest_entry() {
+    let root = tempfile::tempdir().unwrap();
+    let (agent, hub) = (key(), key());
+    let mut book = Logbook::open(root.path().to_owned()).unwrap();
+    for at in 0..3 {
+        book.append(&agent, Kind::Report, &stamp(NOVEMBER + at, 1000), claims)
+            .unwrap();
+    }
+    let (_, newest) = book.head().unwrap();
+    let path = root.path().join("2025-11.log");
+    let text = std::fs::read_to_string(&path).unwrap();
+    let second = text.lines().nth(1).unwrap();
+    let damaged = text.replace(second, "damaged");
+    std::fs::write(&path, &damaged).unwrap();
+
+    let mut book = Logbook::open(root.path().to_owned()).unwrap();
+    assert_eq!(book.head(), Some((3, newest)));
+    let (seq, _) = book
+        .append(&agent, Kind::Report, &stamp(NOVEMBER + 5, 1005), claims)
+        .unwrap();
+    assert_eq!(seq, 4);
+    assert!(std::fs::read_to_string(&path).unwrap().starts_with(&damaged));
+    let broken = check(root.path(), agent.verifying(), hub.verifying()).unwrap_err();
+    assert_eq!(broken.line, 2, "it is told where it is damaged");
+}
