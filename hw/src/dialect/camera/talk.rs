@@ -29,6 +29,8 @@ const SILENCES_MAX: u32 = 2;
 pub struct Talk {
     job: CameraJob,
     carrier: Carrier,
+    /// What the camera says can be lost on the way.
+    loses: bool,
     started: Instant,
     deadline: Instant,
     stage: Stage,
@@ -57,6 +59,8 @@ enum Stage {
         asked_at: Instant,
     },
     Travel(Track),
+    /// The preset once more: that it was reached may have been said and lost.
+    Again(Track),
     /// Pan and tilt are asked to go back.
     PanTiltBack {
         asked_at: Instant,
@@ -89,6 +93,7 @@ impl Talk {
         let mut talk = Self {
             job,
             carrier: Carrier::new(framing, camera),
+            loses: framing == Framing::Ip,
             started: now,
             deadline,
             stage: Stage::Over,
@@ -131,6 +136,10 @@ impl Talk {
             Stage::Recall { asked_at } => {
                 let asked_at = *asked_at;
                 self.on_recall(now, asked_at, event);
+            }
+            Stage::Again(track) => {
+                let track = track.clone();
+                self.on_again(now, track, &event);
             }
             Stage::Travel(_) | Stage::Back(_) | Stage::Home(..) => self.on_motion(now, event),
             Stage::PanTiltBack { .. } | Stage::ZoomBack { .. } | Stage::HomeRecall { .. } => {
@@ -253,6 +262,10 @@ impl Talk {
     /// Ends a motion that has come to its end.
     fn advance(&mut self, now: Instant) {
         match &self.stage {
+            Stage::Travel(track) if self.loses && track.unconfirmed(now) => {
+                let track = track.clone();
+                self.recall_again(now, track);
+            }
             Stage::Travel(track) => {
                 if let Some(arrival) = track.arrival(now) {
                     self.stand_still();
@@ -341,7 +354,7 @@ impl Conversation for Talk {
     fn interrupted(&mut self, now: Instant, why: ProbeError) {
         match (&self.stage, why) {
             (Stage::Over, _) => {}
-            (Stage::Recall { .. } | Stage::Travel(_), ProbeError::Cancelled) => {
+            (Stage::Recall { .. } | Stage::Travel(_) | Stage::Again(_), ProbeError::Cancelled) => {
                 // A recall without its acknowledgement may be on its way.
                 self.may_have_moved = true;
                 self.ended = Some(ProbeError::Cancelled);

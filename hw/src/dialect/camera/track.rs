@@ -22,6 +22,8 @@ pub(super) struct Track {
     same: u32,
     same_since: Option<Instant>,
     blind: bool,
+    /// Where it rested, and since when, when it was asked whether it is done.
+    rested: Option<(Spot, Instant)>,
 }
 
 /// How a motion ended.
@@ -52,6 +54,7 @@ impl Track {
             same: 0,
             same_since: None,
             blind: false,
+            rested: None,
         }
     }
 
@@ -96,6 +99,22 @@ impl Track {
         self.settled() && self.last.is_some_and(at)
     }
 
+    /// True when it has been still for long enough and has not said that it is done, and was not asked again.
+    pub(super) fn unconfirmed(&self, now: Instant) -> bool {
+        let still_for = |since| now.saturating_duration_since(since) >= STILL_UNCONFIRMED;
+        self.completed.is_none()
+            && self.rested.is_none()
+            && self.settled()
+            && self.same_since.is_some_and(still_for)
+            && now < self.limit
+    }
+
+    /// It is asked again, since its word may have been lost: whether it is still is seen anew.
+    pub(super) fn ask_again(&mut self) {
+        self.rested = self.last.zip(self.same_since);
+        (self.last, self.same, self.same_since) = (None, 0, None);
+    }
+
     /// The end of it, when it has come.
     pub(super) fn arrival(&self, now: Instant) -> Option<Arrival> {
         let completed = self.completed.is_some();
@@ -104,7 +123,12 @@ impl Track {
             .same_since
             .map_or(Duration::ZERO, |since| now.saturating_duration_since(since));
         let at = if completed && (settled || self.blind) {
-            self.completed.max(self.same_since).unwrap_or(now)
+            let rested = self.rested.filter(|(spot, _)| self.last == Some(*spot));
+            match rested {
+                // It had been there all the time: only its word was lost.
+                Some((_, since)) => since,
+                None => self.completed.max(self.same_since).unwrap_or(now),
+            }
         } else if self.moved && settled && still_for >= STILL_UNCONFIRMED {
             self.same_since.unwrap_or(now)
         } else if now >= self.limit {
@@ -201,6 +225,28 @@ mod tests {
         }
         let arrival = track.arrival(after(begin, 2200)).unwrap();
         assert!(!arrival.completed && arrival.settled && arrival.moved);
+        assert_eq!(arrival.took, Duration::from_millis(200));
+    }
+
+    #[test]
+    fn its_word_was_lost_and_it_had_arrived_long_before() {
+        let begin = start();
+        let mut track = Track::new(begin, after(begin, 8000), Some(spot(0)));
+        for at in [200, 400, 600] {
+            track.sample(after(begin, at), spot(5));
+            assert!(!track.unconfirmed(after(begin, at)));
+        }
+        assert!(track.unconfirmed(after(begin, 2200)));
+        track.ask_again();
+        assert!(!track.unconfirmed(after(begin, 2200)), "once");
+        track.complete(after(begin, 2300));
+        for at in [2400, 2600] {
+            track.sample(after(begin, at), spot(5));
+            assert_eq!(track.arrival(after(begin, at)), None);
+        }
+        track.sample(after(begin, 2800), spot(5));
+        let arrival = track.arrival(after(begin, 2800)).unwrap();
+        assert!(arrival.completed && arrival.settled && arrival.moved);
         assert_eq!(arrival.took, Duration::from_millis(200));
     }
 

@@ -79,6 +79,28 @@ impl Talk {
             _ => {}
         }
     }
+
+    /// Datagrams are lost, and completions are sent once. A camera that stands there already says at once that it
+    /// does; one that never says so does not now.
+    pub(super) fn recall_again(&mut self, now: Instant, mut track: Track) {
+        let Some(preset) = self.job.presets.get(self.presets.len()).copied() else {
+            return;
+        };
+        self.stand_still();
+        track.ask_again();
+        self.ask(now, Asked::Request(Request::Recall(preset)), Stage::Again(track));
+    }
+
+    pub(super) fn on_again(&mut self, now: Instant, track: Track, event: &Event) {
+        match event {
+            Event::Accepted => self.follow(now, Stage::Travel(track)),
+            Event::Failed(_) => {
+                self.presets.push(Ok(reached(track.ended(now))));
+                self.next_preset(now);
+            }
+            _ => {}
+        }
+    }
 }
 
 /// A motion's end as a reading.
