@@ -13,6 +13,7 @@ use bridgepoint_tests::rig::agent::{Agent, small_room};
 use bridgepoint_tests::rig::plan::{MIN, key, lay, meeting, signed};
 use bridgepoint_tests::rig::room::{Province, ROOM, Room, runs};
 use bridgepoint_tests::rig::{PATIENCE, http, mqtt, until, wall_ms};
+use bridgepoint_tests::scenario::prove_clean;
 use serde_json::Value;
 
 /// A revision beyond those of the hub itself, which counts them from the seconds since 1970.
@@ -126,6 +127,60 @@ fn a_room_is_checked_90_minutes_before_once_and_a_restart_repeats_nothing() -> R
     assert!(status(&page)?["next_meeting"].is_null());
     drop(daemon);
     Ok(())
+}
+
+/// From the operator's command to both pages: the plan, the check at its moment with what the plan says of the line, the
+/// report at the hub.
+#[test]
+fn a_meeting_entered_at_the_hub_is_checked_by_the_box_and_stands_on_both_pages() -> Result<()> {
+    let mut province = Province::approved()?;
+    let config = format!(
+        "{}\n[line]\ngateway = \"127.0.0.1\"\n",
+        small_room(
+            "bai-chay",
+            province.sim.address("codec")?,
+            Some(&province.hub.broker)
+        )
+    );
+    std::fs::write(province.agent.config(), config)?;
+    let (_daemon, page) = province.agent.daemon()?;
+    let start_ms = wall_ms() + 90 * MIN + 3_000;
+    let added = province.hub.meeting(
+        "m-1",
+        "Giao ban tháng 11",
+        start_ms,
+        &["--chair", "bai-chay", "--rate-kbps", "1024"],
+    )?;
+    assert!(added.contains("m-1"), "{added}");
+    let report = until("the check at T-90", PATIENCE, || {
+        Ok(for_checkpoint(&province.agent, "T-90")?.pop())
+    })?;
+    assert_eq!(report.trigger.meeting.as_deref(), Some("m-1"));
+    // The room's file names no measuring point and no rate: the plan does.
+    let up = report.findings.iter().find(|f| f.check == "line.up").unwrap();
+    assert_eq!((up.status(), up.code.as_str()), (Status::Pass, "ok"), "{up:?}");
+    assert!(
+        up.value.is_some_and(|kbps| (900.0..=1024.0).contains(&kbps)),
+        "{up:?}"
+    );
+
+    province.hub_has("the check", |room| runs(room).contains(&report.run))?;
+    let hub = &province.hub.page;
+    let of_hub: Value = serde_json::from_str(&http::get(hub, "/api/v1/meetings/m-1")?.body)?;
+    assert_eq!(
+        (&of_hub["reported"], &of_hub["total"]),
+        (&1.into(), &1.into()),
+        "{of_hub}"
+    );
+    for (page, path) in [(page.as_str(), "/"), (hub, "/"), (hub, "/meetings/m-1")] {
+        let html = http::get(page, path)?.body;
+        assert!(html.contains("Giao ban tháng 11"), "{page}{path}: {html}");
+    }
+    let meeting = http::get(hub, "/meetings/m-1")?.body;
+    assert!(meeting.contains("T-90") && meeting.contains("1/1"), "{meeting}");
+    let listed = province.hub.run(&["meeting", "list", "--lang", "en"])?;
+    assert!(listed.stdout.contains("Giao ban tháng 11"), "{}", listed.stdout);
+    prove_clean(&mut province.sim)
 }
 
 #[test]

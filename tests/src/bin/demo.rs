@@ -1,6 +1,7 @@
 //! `bridgepoint-demo`: what `make demo` shows. A simulated room, a real UPS server, a real broker and the hub
 //! are started on free ports with temporary state; the room's box is enrolled and approved, the room is checked,
-//! two devices are broken, it is checked again, and the difference is shown. Everything started here ends here.
+//! by hand and by itself before a meeting, two devices are broken, it is checked again, and the difference is
+//! shown. Everything started here ends here.
 
 use std::io::{self, Write as _};
 use std::process::{Command, ExitCode, Stdio};
@@ -8,6 +9,7 @@ use std::process::{Command, ExitCode, Stdio};
 use anyhow::{Context as _, Result, ensure};
 use bridgepoint_protocol::claims::{Finding, Report, Status};
 use bridgepoint_protocol::text::{self, Contacts, Lang, Params};
+use bridgepoint_tests::rig::{PATIENCE, until, wall_ms};
 use bridgepoint_tests::scenario::{Line, Setting, Stage};
 use clap::Parser;
 
@@ -85,6 +87,30 @@ fn show(arguments: &Arguments) -> Result<()> {
 
     heading(
         "4",
+        "A meeting: the province plans it, the box checks by itself 90 minutes before",
+        "Lịch họp: hộp tự kiểm tra trước giờ họp 90 phút",
+    );
+    let hub = stage.hub.as_ref().context("hub")?;
+    let said = hub.meeting(
+        "giao-ban",
+        "Giao ban tháng 11",
+        wall_ms() + 90 * 60_000 + 5_000,
+        &["--chair", "bai-chay", "--rate-kbps", "2048"],
+    )?;
+    say(said.trim_end())?;
+    let made = until("the check before the meeting", PATIENCE * 2, || {
+        let report = last_report(&stage)?;
+        Ok(Some(report).filter(|report| report.trigger.checkpoint.as_deref() == Some("T-90")))
+    })?;
+    until("the meeting's report at the province", PATIENCE, || {
+        let room = hub.room("quang-ninh/bai-chay")?.to_string();
+        Ok(room.contains(&made.run).then_some(()))
+    })?;
+    print(&mut stage.agent.command(&["status", "--lang", "vi"])?)?;
+    say(hub.run(&["meeting", "list"])?.stdout.trim_end())?;
+
+    heading(
+        "5",
         "Two things break: a screen loses its cable, the chair's microphone dies",
         "Hỏng hai thiết bị",
     );
@@ -92,14 +118,14 @@ fn show(arguments: &Arguments) -> Result<()> {
     stage.sim.fault("mic.chair", "dead", true)?;
     let after = check(&stage)?;
 
-    heading("5", "The difference", "Khác biệt");
+    heading("6", "The difference", "Khác biệt");
     differences(&before, &after)?;
 
-    heading("6", "The province's picture", "Tỉnh thấy");
+    heading("7", "The province's picture", "Tỉnh thấy");
     let hub = stage.hub.as_ref().context("hub")?;
     say(hub.run(&["room", "list"])?.stdout.trim_end())?;
 
-    heading("7", "The proof", "Bằng chứng");
+    heading("8", "The proof", "Bằng chứng");
     print(&mut stage.agent.command(&["logbook", "verify"])?)?;
     let received = stage.sim.journal()?.len();
     let beyond = stage.sim.violations()?;
@@ -113,7 +139,7 @@ fn show(arguments: &Arguments) -> Result<()> {
         beyond.join("\n")
     );
 
-    heading("8", "The two pages", "Hai trang");
+    heading("9", "The two pages", "Hai trang");
     say(&format!("   the technician's, on the box:  {agent_page}"))?;
     say(&format!("   the operator's, at the hub:    {}/", hub.page))?;
     if !arguments.exit {
@@ -129,6 +155,10 @@ fn check(stage: &Stage) -> Result<Report> {
     let status = inherit(&mut stage.agent.command(&["check", "--lang", "vi"])?)?;
     ensure!(status <= 3, "the check ended with {status}");
     say(&format!("   exit code {status}"))?;
+    last_report(stage)
+}
+
+fn last_report(stage: &Stage) -> Result<Report> {
     let output = stage.agent.run(&["status", "--json"])?;
     let value: serde_json::Value = serde_json::from_str(&output.stdout)?;
     serde_json::from_value(value.get("report").cloned().unwrap_or_default()).context("the last report")

@@ -134,6 +134,30 @@ impl Hub {
         succeed(self.command()?.args(["room", "approve", room, "--yes"]))
     }
 
+    /// Enters a meeting of all rooms that begins at `start_ms` (UTC milliseconds) and gives its id.
+    ///
+    /// # Errors
+    /// When it is refused.
+    pub fn meeting(&self, id: &str, subject: &str, start_ms: i64, args: &[&str]) -> Result<String> {
+        let seconds = format!("@{}", start_ms.div_euclid(1000));
+        let start = succeed(Command::new("date").args(["-u", "-d", &seconds, "+%Y-%m-%dT%H:%M:%SZ"]))?;
+        succeed(
+            self.command()?
+                .args([
+                    "meeting",
+                    "add",
+                    "--id",
+                    id,
+                    "--subject",
+                    subject,
+                    "--rooms",
+                    "all",
+                ])
+                .args(["--start", start.trim()])
+                .args(args),
+        )
+    }
+
     /// What it knows of a room, as JSON.
     ///
     /// # Errors
