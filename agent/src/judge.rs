@@ -111,20 +111,16 @@ pub(crate) fn not_made(id: &str, reason: &str, profile: &Profile, at_ms: i64) ->
     Judged::skipped(reason).into_finding(id, profile, at_ms, 0)
 }
 
-/// A check that waits for another is explained by it only where the other is in the same report; where it is
-/// not (a run of a few checks), the reason itself is the finding.
+/// A check that waits for another is explained by it only where the other is in the same report and has itself failed,
+/// or could not be learnt. Where it has not (a run of a few checks, a codec whose language is not spoken), the reason is
+/// the finding: what nobody has looked at is never left out of the verdict.
 pub(crate) fn settle_causes(findings: &mut [Finding]) {
-    let present: Vec<String> = findings.iter().map(|f| f.check.clone()).collect();
-    for finding in findings
-        .iter_mut()
-        .filter(|f| f.status() == Status::Skipped && f.code == "depends-on")
-    {
-        let cause = finding
-            .params
-            .get("check")
-            .and_then(Value::as_str)
-            .unwrap_or_default();
-        if !present.iter().any(|check| check == cause) {
+    let explained: Vec<bool> = findings
+        .iter()
+        .map(|finding| is_explained(finding, findings))
+        .collect();
+    for (finding, explained) in findings.iter_mut().zip(explained) {
+        if waits(finding) && !explained {
             finding.status = Status::Unknown.into();
             finding.code = finding
                 .params
@@ -134,6 +130,25 @@ pub(crate) fn settle_causes(findings: &mut [Finding]) {
                 .to_owned();
         }
     }
+}
+
+fn waits(finding: &Finding) -> bool {
+    finding.status() == Status::Skipped && finding.code == "depends-on"
+}
+
+/// Whether the causes behind a finding, one behind the other, end at one that a person has to attend to.
+fn is_explained(finding: &Finding, findings: &[Finding]) -> bool {
+    let mut finding = finding;
+    // As many steps as there are findings: a circle explains nothing.
+    for _ in findings {
+        let cause = finding.params.get("check").and_then(Value::as_str);
+        match findings.iter().find(|other| Some(other.check.as_str()) == cause) {
+            Some(other) if waits(other) => finding = other,
+            Some(other) => return !matches!(other.status(), Status::Pass | Status::Skipped),
+            None => return false,
+        }
+    }
+    false
 }
 
 /// One judgement in the making.

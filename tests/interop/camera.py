@@ -4,13 +4,18 @@
 
 Takes one word a line on standard input and answers each with one line of JSON: `power`, `version`, `at`, `recall N`,
 `home`. The client sends its questions from the same port number that it sends to.
+
+The client waits 0.1 s for each answer, which a busy machine does not always keep: its sockets are given longer.
 """
 
 import json
 import sys
 
 from visca_over_ip import Camera
-from visca_over_ip.exceptions import ViscaException
+from visca_over_ip.exceptions import NoQueryResponse, ViscaException
+
+# Per answer; the client asks a question five times.
+PATIENCE_S = 4
 
 
 def answer(camera, words):
@@ -33,11 +38,15 @@ def answer(camera, words):
 
 def main():
     camera = Camera(sys.argv[1], port=int(sys.argv[2]))
+    camera._cmd_sock.settimeout(PATIENCE_S)
+    camera._inq_sock.settimeout(PATIENCE_S)
     for line in sys.stdin:
         try:
             said = answer(camera, line.split())
         except ViscaException as error:
             said = {"refused": error.status_code}
+        except NoQueryResponse as error:
+            said = {"silent": str(error)}
         print(json.dumps(said), flush=True)
     camera.close_connection()
 

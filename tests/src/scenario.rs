@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 
 use anyhow::{Context as _, Result, bail, ensure};
 use bridgepoint_protocol::claims::{Finding, Report, Status};
@@ -17,6 +18,9 @@ use crate::rig::nut::Nut;
 use crate::rig::reflector::Reflector;
 use crate::rig::sim::Sim;
 use crate::sim::spec::Through;
+
+/// Held while a line is measured.
+static LINE: Mutex<()> = Mutex::new(());
 
 /// One scenario.
 #[derive(Debug, Deserialize)]
@@ -284,6 +288,11 @@ impl Stage {
 pub fn play(name: &str) -> Result<()> {
     let text = std::fs::read_to_string(folder().join(format!("{name}.toml")))?;
     let scenario: Scenario = bridgepoint_protocol::written::read(name, &text)?;
+    // A stream at the call's rate is measured: two at once on a small machine would measure each other.
+    let _one_line_at_a_time = scenario
+        .line
+        .as_ref()
+        .map(|_| LINE.lock().unwrap_or_else(PoisonError::into_inner));
     let dir = tempfile::tempdir()?;
     let mut stage = Stage::set(
         dir.path(),
@@ -442,10 +451,20 @@ fn delivered(stage: &mut Stage, report: &Report, state: HubState) -> Result<()> 
     }
     let hub = stage.hub.as_ref().context("hub")?;
     let room = hub.room("quang-ninh/bai-chay")?;
-    let text = room.to_string();
+    let field = |row: &serde_json::Value, key: &str| row.get(key).and_then(|v| v.as_str()).map(str::to_owned);
+    let history = room.get("history").and_then(serde_json::Value::as_array);
+    let held: Vec<_> = history
+        .into_iter()
+        .flatten()
+        .filter(|row| field(row, "run").as_ref() == Some(&report.run))
+        .map(|row| (field(row, "verdict"), field(row, "claimed")))
+        .collect();
+    let verdict = Some(report.claimed_verdict().word().to_owned());
     ensure!(
-        text.contains(&report.run),
-        "the hub does not have run {}:\n{text}\n{}",
+        held.len() == 1
+            && held.iter().all(|(computed, claimed)| *computed == verdict
+                && claimed.as_ref().is_none_or(|c| Some(c) == verdict.as_ref())),
+        "the hub does not have run {} once with {verdict:?}, but {held:?}:\n{room}\n{}",
         report.run,
         hub.said()
     );

@@ -8,6 +8,7 @@
 )] // a test file
 
 use std::path::Path;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use anyhow::{Context as _, Result, ensure};
 use bridgepoint_protocol::claims::{Finding, Report};
@@ -16,8 +17,12 @@ use bridgepoint_tests::rig::reflector::Reflector;
 use bridgepoint_tests::rig::sim::Sim;
 use tempfile::TempDir;
 
+static ALONE: Mutex<()> = Mutex::new(());
+
 /// A room with a codec and a line, and what is at the line's other end.
 struct Stage {
+    // Two streams at once on a small machine would measure each other.
+    _alone: MutexGuard<'static, ()>,
     _dir: TempDir,
     sim: Sim,
     agent: Agent,
@@ -30,6 +35,7 @@ const DEAD: &str = "255.255.255.255";
 
 impl Stage {
     fn set(gateway: &str, behind: Option<&[&str]>) -> Result<Self> {
+        let alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
         let dir = tempfile::tempdir()?;
         let reflector = behind
             .map(|args| Reflector::start(&dir.path().join("hub"), args))
@@ -43,6 +49,7 @@ impl Stage {
         )?;
         let agent = agent(dir.path(), &sim, gateway)?;
         Ok(Self {
+            _alone: alone,
             _dir: dir,
             sim,
             agent,

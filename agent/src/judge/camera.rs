@@ -35,12 +35,12 @@ pub(super) fn judge(
         _ if asleep => Judged::depends_on(&root, ASLEEP),
         "camera.N.preset.K" => match not_moved {
             Some(NotMoved::InCall) => Judged::skipped("in-call"),
-            Some(NotMoved::CallUnknown) => Judged::depends_on(super::codec::ROOT, "codec.no-answer"),
+            Some(NotMoved::CallUnknown) => Judged::depends_on(super::codec::ROOT, "call-unknown"),
             None => preset(places, id, reading, bench),
         },
         "camera.N.home" => match not_moved {
             Some(NotMoved::InCall) => Judged::skipped("in-call"),
-            Some(NotMoved::CallUnknown) => Judged::depends_on(super::codec::ROOT, "codec.no-answer"),
+            Some(NotMoved::CallUnknown) => Judged::depends_on(super::codec::ROOT, "call-unknown"),
             None => home(reading, places, bench),
         },
         _ => Judged::skipped("not-supported"),

@@ -106,7 +106,7 @@ fn streamed(pattern: &str, asked: &Asked, bench: Bench<'_>, at_ms: i64) -> Judge
         Stream::NoReflector => return Judged::skipped("not-configured"),
         Stream::NotMoved(NotMoved::InCall) => return Judged::skipped("in-call"),
         Stream::NotMoved(NotMoved::CallUnknown) => {
-            return Judged::depends_on(super::codec::ROOT, "codec.no-answer");
+            return Judged::depends_on(super::codec::ROOT, "call-unknown");
         }
         Stream::NotTried => return Judged::skipped("not-selected"),
         Stream::Tried(Err(why)) => return unanswered(why),

@@ -355,6 +355,46 @@ fn a_cause_outside_the_run_is_the_finding_itself() {
     assert_eq!((both[1].status(), both[1].code.as_str()), (Skipped, "depends-on"));
 }
 
+/// A codec whose language is not spoken has not failed: what waits for its word was not looked at, and is not left out.
+#[test]
+fn a_cause_that_has_not_failed_explains_nothing() {
+    let settings = settings();
+    let unsure = Observation::Camera(Box::new(Ok(camera())), Some(NotMoved::CallUnknown));
+    let preset = judged("camera.main.preset.1", &unsure);
+    for reason in ["not-supported", "not-configured"] {
+        let root = not_made("codec.reachable", reason, &settings.profile, 1);
+        let mut findings = vec![root, preset.clone()];
+        settle_causes(&mut findings);
+        assert_eq!(
+            (findings[1].status(), findings[1].code.as_str()),
+            (Unknown, "call-unknown"),
+            "{reason}"
+        );
+        assert_ne!(
+            bridgepoint_protocol::verdict::verdict(&findings, &[], None),
+            bridgepoint_protocol::claims::Verdict::Ready
+        );
+    }
+    // Through another that waits, too; and one that waits for itself explains nothing.
+    let mut chained = preset.clone();
+    chained.check = "camera.main.home".to_owned();
+    chained
+        .params
+        .insert("check".into(), "camera.main.preset.1".into());
+    let silent = Observation::Codec(Box::new(Err(ProbeError::NoAnswer { waited_ms: 15_000 })));
+    let mut findings = vec![
+        judged("codec.reachable", &silent),
+        preset.clone(),
+        chained.clone(),
+    ];
+    settle_causes(&mut findings);
+    assert!(findings.iter().skip(1).all(waits), "{findings:?}");
+    chained.params.insert("check".into(), "camera.main.home".into());
+    let mut circle = vec![chained];
+    settle_causes(&mut circle);
+    assert_eq!(circle[0].status(), Unknown);
+}
+
 fn camera() -> CameraReading {
     let at = Position {
         pan: 1000,

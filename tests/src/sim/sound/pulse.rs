@@ -8,6 +8,7 @@ use std::io::{Read, Write as _};
 use std::path::Path;
 use std::process::{Child, ChildStderr, Command, Stdio};
 use std::sync::Mutex;
+use std::sync::mpsc::channel;
 use std::time::Duration;
 
 use super::wav::RATE;
@@ -100,9 +101,22 @@ impl Server {
             std::thread::spawn(move || while stdin.write_all(&samples).is_ok() {});
         }
         let mut stderr = stderr.ok_or_else(|| cannot(&"it says nothing"))?;
-        plays(&mut stderr).map_err(|why| cannot(&why))?;
-        // Its clock goes on; somebody has to read that away.
-        std::thread::spawn(move || std::io::copy(&mut stderr, &mut std::io::sink()));
+        let (tell, told) = channel();
+        std::thread::spawn(move || {
+            // Nobody listens any more when it has taken too long.
+            let _late = tell.send(plays(&mut stderr));
+            // Its clock goes on; somebody has to read that away.
+            std::io::copy(&mut stderr, &mut std::io::sink())
+        });
+        match told.recv_timeout(PATIENCE) {
+            Ok(plays) => plays.map_err(|why| cannot(&why))?,
+            Err(_) => {
+                return Err(cannot(&format!(
+                    "nothing is heard of it in {} s",
+                    PATIENCE.as_secs()
+                )));
+            }
+        }
         Ok(player)
     }
 }
