@@ -16,6 +16,7 @@ const NOT_LEARNT: [&str; 15] = [
     "closed",
     "not-present",
     "ended-early",
+    "call-unknown",
     "mic.maybe-off",
     "power.no-data",
     "line.box-slow",
