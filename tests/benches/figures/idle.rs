@@ -162,7 +162,8 @@ fn window(watched: &[(&'static str, Process)]) -> Result<Vec<Idle>> {
             name,
             rss: memory.get("Rss").copied().unwrap_or_default(),
             pss: memory.get("Pss").copied().unwrap_or_default(),
-            own: memory.get("Private_Dirty").copied().unwrap_or_default(),
+            // Not the private dirty pages: those of a program just built are the file's, until it is on the disk.
+            own: memory.get("Anonymous").copied().unwrap_or_default(),
             threads: after.len(),
             ran_ns,
             waits,
