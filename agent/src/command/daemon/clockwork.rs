@@ -99,6 +99,7 @@ impl<C: Fn() -> Clocks> Clockwork<C> {
             profile: &self.front.station.settings.profile,
             made: &made,
             up_since_ms: clocks.wall_of(self.up_since_mono_ms),
+            since_boot_ms: clocks.mono_ms,
             now_ms: clocks.wall_ms,
         })
     }
