@@ -50,7 +50,7 @@ fn a_room_is_checked_90_minutes_before_once_and_a_restart_repeats_nothing() -> R
     state("sleeping", None)?;
     assert!(status(&page)?["next_meeting"].is_null());
 
-    // T-90 is in a moment; the trial of the day before was missed, and is made at once where there is time.
+    // T-90 is in a moment; the trial of the day before was missed, and that is too long ago to be made up.
     let start_ms = wall_ms() + 90 * MIN + 4_000;
     let hub = province.hub.key()?;
     let tell = |rev: u64, meetings: &[Value]| -> Result<()> {
@@ -125,6 +125,18 @@ fn a_room_is_checked_90_minutes_before_once_and_a_restart_repeats_nothing() -> R
     tell(NEWER + 1, &[])?;
     state("sleeping", None)?;
     assert!(status(&page)?["next_meeting"].is_null());
+    assert_eq!(for_checkpoint(&province.agent, "T-1d")?.len(), 0);
+    let for_m0 = reports(&province.agent)?
+        .iter()
+        .filter(|report| report.trigger.meeting.as_deref() == Some("m-0"))
+        .count();
+    assert_eq!(for_m0, 0);
+    let kept = std::fs::read_to_string(province.agent.state().join("plan.jws"))?;
+    assert_eq!(
+        kept,
+        signed(&hub, NEWER + 1, &[])?,
+        "what is kept is the newer one"
+    );
     drop(daemon);
     Ok(())
 }
