@@ -18,7 +18,9 @@ use bridgepoint_protocol::envelope::{EntryHash, Kind, SealError, Sealed, Signing
 use bridgepoint_protocol::logbook::{Line, read_unverified};
 use serde::Serialize;
 
-pub(crate) use read::{BookBroken, Listed, each_report, list, texts, verify};
+pub(crate) use read::{
+    BookBroken, Found, Listed, each_report, last_full_report, list, runs_for, texts, verify,
+};
 
 use crate::said::{Said, Say};
 use crate::state::{create_dir, sync_dir};

@@ -391,7 +391,7 @@ impl Driver {
     }
 
     fn publish_readiness(&self, session: &mut Session) {
-        match crate::station::last_full_report(&self.station.logbook_dir()) {
+        match crate::logbook::last_full_report(&self.station.logbook_dir()) {
             Ok(Some(report)) => {
                 let plan = self.station.plan();
                 let valid_until_ms = schedule::valid_until(

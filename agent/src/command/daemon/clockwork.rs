@@ -13,6 +13,7 @@ use super::manager::{Doing, Manager};
 use crate::calendar;
 use crate::front::{Front, Now};
 use crate::life::Pulse;
+use crate::logbook::Found;
 use crate::schedule::{self, Clocks, Due, Look, Made, Run, Seen};
 use crate::station::Order;
 
@@ -112,8 +113,10 @@ impl<C: Fn() -> Clocks> Clockwork<C> {
             return;
         }
         let mut runs = Vec::new();
-        let read = crate::logbook::each_report(&station.logbook_dir(), |report| {
-            runs.extend(Run::of(&report));
+        let read = crate::logbook::each_report(&station.logbook_dir(), |found| {
+            if let Found::Report(report) = found {
+                runs.extend(Run::of(&report));
+            }
         });
         match read {
             Ok(()) => self.kept = runs,
@@ -180,7 +183,6 @@ mod tests {
     use std::sync::atomic::{AtomicI64, Ordering};
 
     use bridgepoint_hw::media::Program;
-    use bridgepoint_protocol::claims::Report;
     use bridgepoint_protocol::envelope::{Kind, SigningKey, seal};
     use bridgepoint_protocol::text::Lang;
     use serde_json::json;
@@ -270,11 +272,13 @@ mod tests {
 
         fn made(&self) -> Vec<(String, String)> {
             let mut made = Vec::new();
-            crate::logbook::each_report(&self.front.station.logbook_dir(), |report: Report| {
-                made.push((
-                    report.trigger.meeting.unwrap_or_default(),
-                    report.trigger.checkpoint.unwrap_or_default(),
-                ));
+            crate::logbook::each_report(&self.front.station.logbook_dir(), |found| {
+                if let Found::Report(report) = found {
+                    made.push((
+                        report.trigger.meeting.unwrap_or_default(),
+                        report.trigger.checkpoint.unwrap_or_default(),
+                    ));
+                }
             })
             .unwrap();
             made
