@@ -268,8 +268,9 @@ impl Driver {
                     Some(Nudge::Stop) | None if connected => return self.leave(session, session_id).await,
                     Some(Nudge::Stop) | None => return End::Stopped,
                 },
-                changed = self.present.changed() => {
-                    if changed.is_ok() && connected {
+                // Not before: this would drop the attempt to connect, and on the connection it is said anyway.
+                changed = self.present.changed(), if connected => {
+                    if changed.is_ok() {
                         self.say_state(&mut session, session_id);
                     }
                     continue;
