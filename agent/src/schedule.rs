@@ -85,6 +85,8 @@ pub(crate) struct Look {
     pub(crate) next_check_ms: Option<i64>,
     /// Whether a meeting is in its hours.
     pub(crate) awake: bool,
+    /// Whether a meeting is ahead or on.
+    pub(crate) planned: bool,
 }
 
 /// A run to make now.
@@ -143,6 +145,7 @@ pub(crate) fn look(seen: &Seen<'_>) -> Look {
         due: first,
         next_check_ms: look_ahead(seen.meetings, seen.profile, now_ms),
         next_ms: changes.chain(ripens).filter(|at_ms| *at_ms > now_ms).min(),
+        planned: next_meeting(seen.meetings, now_ms).is_some(),
         awake: seen.meetings.iter().any(|meeting| hours(meeting).holds(now_ms)),
     }
 }

@@ -242,6 +242,10 @@ fn the_next_look_is_at_the_next_change() {
     let check = |now_ms| look_at(&meetings, &[], now_ms).next_check_ms;
     assert_eq!(check(START - 105 * MIN), Some(START - 90 * MIN));
     assert_eq!(check(START - 20 * MIN), None);
+    // No check any more, and a meeting all the same, until it is over.
+    let planned = |now_ms| look_at(&meetings, &[], now_ms).planned;
+    assert!(planned(START - 20 * MIN) && planned(START + 119 * MIN));
+    assert!(!planned(START + 120 * MIN));
 }
 
 #[test]

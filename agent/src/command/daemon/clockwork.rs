@@ -156,6 +156,7 @@ impl<C: Fn() -> Clocks> Clockwork<C> {
         let doing = match look.next_check_ms {
             _ if running => Doing::Checking,
             Some(at_ms) => Doing::WaitingFor(at_ms),
+            None if look.planned => Doing::Done,
             None => Doing::Resting,
         };
         if self.said != Some(doing) {
