@@ -129,9 +129,15 @@ impl Station {
     pub(crate) fn open(settings: Settings, state: StateDir, media: Program) -> Result<Arc<Self>, StartError> {
         let lock = state.lock()?;
         let key = key::load_or_make(&state)?;
-        let book = Logbook::open(state.join("logbook"))?;
+        let mut book = Logbook::open(state.join("logbook"))?;
         let pin = Pin::load(&state)?;
         let calendar = Calendar::load(&state, pin.verifying().as_ref(), &settings.address);
+        // Its challenge came with no line of the logbook.
+        if let Some(plan) = calendar.plan(pin.verifying().as_ref())
+            && let Some(nonce) = &plan.nonce
+        {
+            book.kept_challenge(nonce, plan.issued_ms);
+        }
         Ok(Arc::new(Self {
             settings: Arc::new(settings),
             state,

@@ -255,6 +255,11 @@ fn a_check_that_sigterm_breaks_off_is_kept_and_made_again() -> Result<()> {
         (Status::Unknown, "cancelled")
     );
     assert_eq!(kept[0].trigger.checkpoint.as_deref(), Some("T-90"));
+    assert_eq!(
+        kept[0].link.nonce.as_deref(),
+        Some("nonce-1"),
+        "the kept plan's challenge"
+    );
 
     sim.fault("codec", "drip", false)?;
     let (_daemon, _page) = agent.daemon()?;

@@ -227,6 +227,33 @@ fn a_damaged_line_stays_and_the_chain_goes_on_after_the_newest_entry() {
     assert_eq!(broken.line, 2, "it is told where it is damaged");
 }
 
+#[test]
+fn a_kept_challenge_is_answered_unless_a_receipt_came_after_it() {
+    let root = tempfile::tempdir().unwrap();
+    let (agent, hub) = (key(), key());
+    let mut book = Logbook::open(root.path().to_owned()).unwrap();
+    book.kept_challenge("plan", 1);
+    let (seq, sealed) = book
+        .append(&agent, Kind::Report, &stamp(NOVEMBER, 0), claims)
+        .unwrap();
+    let nonce = |sealed: &Sealed| match read_unverified(sealed.jws.as_bytes()).unwrap() {
+        Line::Entry(entry) => serde_json::from_slice::<Value>(&entry.payload).unwrap()["nonce"].clone(),
+        Line::Receipt(_) => panic!("an entry"),
+    };
+    assert_eq!(nonce(&sealed), "plan");
+    // The receipt's own challenge, received at 5.
+    let (jws, receipt) = receipt(&hub, seq, sealed.hash);
+    book.receipt(&jws, &receipt).unwrap();
+    for (issued_ms, expected) in [(4, "challenge"), (5, "challenge"), (6, "plan")] {
+        let mut book = Logbook::open(root.path().to_owned()).unwrap();
+        book.kept_challenge("plan", issued_ms);
+        let (_, sealed) = book
+            .append(&agent, Kind::Report, &stamp(NOVEMBER, 0), claims)
+            .unwrap();
+        assert_eq!(nonce(&sealed), expected, "issued at {issued_ms}");
+    }
+}
+
 /// What a report is at least, with a run's name to know it by.
 fn report(run: &str, scope: Value, link: EntryLink) -> Value {
     let mut value = serde_json::to_value(link).unwrap();
