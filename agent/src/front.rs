@@ -203,8 +203,12 @@ impl Front {
             not_kept,
             delivery,
         };
-        *self.told() = None;
-        self.change(|now| now.running = None);
+        {
+            // Both at once for whoever starts the next run: its beginning is not to be taken back by this end.
+            let mut told = self.told();
+            *told = None;
+            self.change(|now| now.running = None);
+        }
         let _watched = tell.send(Told::Ended(Box::new(ended)));
     }
 
