@@ -26,6 +26,8 @@ pub(crate) struct Calendar {
 struct Held {
     plan: Arc<Plan>,
     kid: Kid,
+    /// Whether it is on the disk.
+    kept: bool,
 }
 
 /// What became of a plan that came.
@@ -66,7 +68,9 @@ impl Calendar {
             }
         };
         match verified(&jws, hub, room) {
-            Ok(held) => Self { held: Some(held) },
+            Ok(held) => Self {
+                held: Some(Held { kept: true, ..held }),
+            },
             Err(why) => {
                 tracing::warn!(file = %path.display(), %why, "the kept plan of meetings is not followed");
                 Self::default()
@@ -85,12 +89,19 @@ impl Calendar {
         room: &RoomAddress,
         state: &StateDir,
     ) -> Result<Taken, PlanError> {
+        let path = state.join(FILE);
+        let keep = || state::replace(&path, jws).map_err(|error| PlanError::Io(path.clone(), error));
         let new = verified(jws, hub, room)?;
         if let Some(held) = self.of(hub) {
             if new.plan.rev < held.plan.rev {
                 return Ok(Taken::Older(held.plan.rev));
             }
             if same(&new.plan, &held.plan) {
+                // One that could not be kept when it came is kept now, or that is told again.
+                if !held.kept {
+                    keep()?;
+                    self.held = Some(Held { kept: true, ..new });
+                }
                 return Ok(Taken::Known);
             }
             // Two contents under one revision: the one that was issued later.
@@ -98,10 +109,12 @@ impl Calendar {
                 return Ok(Taken::Older(held.plan.rev));
             }
         }
-        self.held = Some(new);
-        let path = state.join(FILE);
-        state::replace(&path, jws).map_err(|error| PlanError::Io(path, error))?;
-        Ok(Taken::New)
+        let kept = keep();
+        self.held = Some(Held {
+            kept: kept.is_ok(),
+            ..new
+        });
+        kept.map(|()| Taken::New)
     }
 
     /// The plan, as long as `hub` is the key that signed it.
@@ -138,6 +151,7 @@ fn verified(jws: &[u8], hub: Option<&VerifyingKey>, room: &RoomAddress) -> Resul
     Ok(Held {
         plan: Arc::new(plan),
         kid: opened.kid,
+        kept: false,
     })
 }
 
@@ -333,6 +347,13 @@ mod tests {
         let taken = calendar.take(&hub.plan(&json!({})), Some(&key), &hub.room, &nowhere);
         assert!(matches!(taken, Err(PlanError::Io(..))));
         assert_eq!(hub.rev(&calendar), Some(5));
+        // The broker brings it again at each connection: as long as it is not on the disk it is written again.
+        let again = calendar.take(&hub.plan(&json!({})), Some(&key), &hub.room, &nowhere);
+        assert!(matches!(again, Err(PlanError::Io(..))));
+        let again = hub.plan(&json!({ "nonce": "n-2" }));
+        assert_eq!(hub.take(&mut calendar, &again).unwrap(), Taken::Known);
+        assert_eq!(std::fs::read(hub.dir.path().join(FILE)).unwrap(), again);
+        assert_eq!(hub.rev(&hub.load()), Some(5));
     }
 
     proptest! {

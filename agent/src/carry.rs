@@ -1,7 +1,8 @@
 //! What could not be tried again: a check that passed earlier for the same meeting, and that a run skips because the
 //! room is in a call or the hour is wrong, is carried with the time at which it passed. Pure.
 //!
-//! Only the newest answer counts: a check that failed after it had passed is not carried.
+//! Only the newest answer counts: a check that failed after it had passed is not carried. What a run that was broken off
+//! did not come to is no answer.
 
 use bridgepoint_protocol::claims::{Finding, Report, Status};
 use bridgepoint_protocol::verdict::NEUTRAL_SKIPS;
@@ -33,7 +34,11 @@ fn newest_answer<'a>(earlier: &'a [Report], check: &str) -> Option<&'a Finding> 
         .iter()
         .rev()
         .filter_map(|report| report.findings.iter().find(|finding| finding.check == check))
-        .find(|finding| finding.status() != Status::Skipped || finding.carried_ms.is_some())
+        .find(|finding| is_answer(finding))
+}
+
+fn is_answer(finding: &Finding) -> bool {
+    finding.code != "cancelled" && (finding.status() != Status::Skipped || finding.carried_ms.is_some())
 }
 
 #[cfg(test)]
@@ -111,6 +116,15 @@ mod tests {
         );
         assert_eq!(carried("in-call", &[pass(1_000), unknown]).carried_ms, None);
         assert_eq!(carried("in-call", &[]).carried_ms, None);
+        let broken_off = run(vec![found(PRESET, Status::Unknown, "cancelled", 3_000)]);
+        assert_eq!(
+            carried("in-call", &[pass(1_000), broken_off.clone()]).carried_ms,
+            Some(1_000)
+        );
+        assert_eq!(
+            carried("in-call", &[pass(1_000), fail.clone(), broken_off]).carried_ms,
+            None
+        );
         let failed = carried("in-call", &[pass(1_000), fail, skipped]);
         assert_eq!(failed.carried_ms, None);
         assert_eq!(

@@ -17,6 +17,11 @@ use crate::uplink::{Standing, Uplink};
 /// How long a check waits for the hub's receipt before it says "kept on the box".
 pub(crate) const RECEIPT_PATIENCE: Duration = Duration::from_secs(5);
 
+/// How long the program's end waits for a check that is broken off: a camera takes its way back first, an act that does
+/// not hear ends at its own deadline (45 s at the latest), and then the report is kept. `TimeoutStopSec` of the unit is
+/// longer than this and the good-bye together.
+const BREAKING_OFF: Duration = Duration::from_secs(50);
+
 /// How a check ended, for whoever asked for it.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Ended {
@@ -163,7 +168,7 @@ impl Front {
         let mut now = self.watch();
         let idle = now.wait_for(|now| now.running.is_none());
         // Dropped at once: what `wait_for` gives keeps the run from telling that it has ended.
-        drop(tokio::time::timeout(Duration::from_secs(10), idle).await);
+        drop(tokio::time::timeout(BREAKING_OFF, idle).await);
         if let Some(uplink) = &self.uplink {
             uplink.stop(Duration::from_secs(3)).await;
         }
@@ -198,8 +203,12 @@ impl Front {
             not_kept,
             delivery,
         };
-        *self.told() = None;
-        self.change(|now| now.running = None);
+        {
+            // Both at once for whoever starts the next run: its beginning is not to be taken back by this end.
+            let mut told = self.told();
+            *told = None;
+            self.change(|now| now.running = None);
+        }
         let _watched = tell.send(Told::Ended(Box::new(ended)));
     }
 

@@ -18,7 +18,9 @@ use bridgepoint_protocol::envelope::{EntryHash, Kind, SealError, Sealed, Signing
 use bridgepoint_protocol::logbook::{Line, read_unverified};
 use serde::Serialize;
 
-pub(crate) use read::{BookBroken, Listed, each_report, list, texts, verify};
+pub(crate) use read::{
+    BookBroken, Found, Listed, each_report, last_full_report, list, runs_for, texts, verify,
+};
 
 use crate::said::{Said, Say};
 use crate::state::{create_dir, sync_dir};
@@ -105,6 +107,8 @@ pub(crate) struct Logbook {
     month: String,
     witness: Option<Witness>,
     nonce: Option<String>,
+    /// When the newest receipt that stands here was made, UTC milliseconds by the hub's clock.
+    receipted_ms: Option<i64>,
     waiting: BTreeMap<u64, Waiting>,
     /// Set when a write failed: the file is cut back to its last whole line before the next one.
     doubtful: bool,
@@ -147,6 +151,7 @@ impl Logbook {
             month: String::new(),
             witness: None,
             nonce: None,
+            receipted_ms: None,
             waiting: BTreeMap::new(),
             doubtful: false,
         };
@@ -242,6 +247,14 @@ impl Logbook {
         self.waiting.remove(&seq);
         self.witnessed(seq, receipt.hash);
         Ok(true)
+    }
+
+    /// A challenge that was kept elsewhere, and when it was issued, UTC milliseconds by the hub's clock: for the next
+    /// entries, unless a receipt came after it.
+    pub(crate) fn kept_challenge(&mut self, nonce: &str, issued_ms: i64) {
+        if self.receipted_ms.is_none_or(|at_ms| at_ms < issued_ms) {
+            self.nonce = Some(nonce.to_owned());
+        }
     }
 
     /// The hub's latest challenge, for the next entries.
@@ -441,6 +454,7 @@ impl Logbook {
             Line::Receipt(receipt) => {
                 if receipt.nonce.is_some() {
                     self.nonce.clone_from(&receipt.nonce);
+                    self.receipted_ms = self.receipted_ms.max(Some(receipt.received_ms));
                 }
                 if let Some(seq) = receipt.seq
                     && self

@@ -4,20 +4,28 @@
 //! steps neither loses a check that is still due nor makes one twice. What was made is read from the logbook, so
 //! that a restart repeats nothing.
 //!
-//! A checkpoint is due from its moment until the meeting's start. After a late boot the latest one that was missed
-//! is due at once, an earlier one is not made up. It begins at `before` and not at `from`: before that the codec
+//! A checkpoint is due from its moment until the meeting's start. Of those that were missed the latest is made up while
+//! that makes sense, and not before the machine has been up for some minutes: the devices that were switched on with it
+//! still start. An earlier one is not made up. A run begins at `before` and not at `from`: before that the codec
 //! may be off, and a check that waits for it to be switched on is another trigger than the clock.
 
 #[cfg(test)]
 mod tests;
 
-use bridgepoint_protocol::claims::{Meeting, Report, TriggerKind};
+use bridgepoint_protocol::claims::{Meeting, MeetingKind, Report, TriggerKind};
 use bridgepoint_protocol::profile::Profile;
 use bridgepoint_protocol::schedule::{Moment, end, moments, window};
 
 /// A run counts for a checkpoint though it seems to lie this much before the moment, milliseconds: a clock that is
 /// corrected by and by is no reason to check again.
 const SLACK_MS: i64 = 60_000;
+
+/// How long after the machine's boot a missed checkpoint is made up, milliseconds: codec and switches, which get their
+/// current with the box, take minutes to start, and would be told as not answering.
+const SETTLES_MS: i64 = 3 * 60_000;
+
+/// A start nearer than this does not wait for that, milliseconds.
+const PRESSING_MS: i64 = 10 * 60_000;
 
 /// What a look is made from.
 #[derive(Debug, Clone, Copy)]
@@ -30,8 +38,29 @@ pub(crate) struct Seen<'a> {
     pub(crate) made: &'a [Made],
     /// Since when the program is up, by the present wall clock, UTC milliseconds.
     pub(crate) up_since_ms: i64,
+    /// How long the machine is up, milliseconds.
+    pub(crate) since_boot_ms: u64,
     /// The wall clock, UTC milliseconds.
     pub(crate) now_ms: i64,
+}
+
+impl Seen<'_> {
+    /// Whether a checkpoint's moment was missed, because the program was not up.
+    fn missed(&self, checkpoint: &Checkpoint) -> bool {
+        checkpoint.moment_ms < self.up_since_ms
+    }
+
+    /// From when on a checkpoint's run is made, UTC milliseconds.
+    fn ripe_ms(&self, checkpoint: &Checkpoint) -> i64 {
+        if !self.missed(checkpoint) {
+            return checkpoint.moment_ms;
+        }
+        let since_boot_ms = i64::try_from(self.since_boot_ms).unwrap_or(i64::MAX);
+        let settled_ms = self
+            .now_ms
+            .saturating_add(SETTLES_MS.saturating_sub(since_boot_ms));
+        settled_ms.min(checkpoint.start_ms.saturating_sub(PRESSING_MS))
+    }
 }
 
 /// A run that was made for a checkpoint of a meeting.
@@ -56,6 +85,8 @@ pub(crate) struct Look {
     pub(crate) next_check_ms: Option<i64>,
     /// Whether a meeting is in its hours.
     pub(crate) awake: bool,
+    /// Whether a meeting is ahead or on.
+    pub(crate) planned: bool,
 }
 
 /// A run to make now.
@@ -85,11 +116,15 @@ pub(crate) struct Checkpoint {
 /// Looks at the clock.
 pub(crate) fn look(seen: &Seen<'_>) -> Look {
     let now_ms = seen.now_ms;
-    let mut due: Vec<Checkpoint> = seen.meetings.iter().filter_map(|m| due_of(seen, m)).collect();
+    let (mut due, unripe): (Vec<Checkpoint>, Vec<Checkpoint>) = seen
+        .meetings
+        .iter()
+        .filter_map(|meeting| due_of(seen, meeting))
+        .partition(|checkpoint| seen.ripe_ms(checkpoint) <= now_ms);
     due.sort_by(|a, b| (a.start_ms, &a.meeting).cmp(&(b.start_ms, &b.meeting)));
     let mut due = due.into_iter();
     let first = due.next().map(|checkpoint| Due {
-        kind: if checkpoint.moment_ms < seen.up_since_ms {
+        kind: if seen.missed(&checkpoint) {
             TriggerKind::Boot
         } else {
             TriggerKind::Schedule
@@ -105,15 +140,18 @@ pub(crate) fn look(seen: &Seen<'_>) -> Look {
             .map(|moment| moment.limit_ms)
             .chain([hours.from_ms, meeting.start_ms, hours.until_ms])
     });
+    let ripens = unripe.iter().map(|checkpoint| seen.ripe_ms(checkpoint));
     Look {
         due: first,
         next_check_ms: look_ahead(seen.meetings, seen.profile, now_ms),
-        next_ms: changes.filter(|at_ms| *at_ms > now_ms).min(),
+        next_ms: changes.chain(ripens).filter(|at_ms| *at_ms > now_ms).min(),
+        planned: next_meeting(seen.meetings, now_ms).is_some(),
         awake: seen.meetings.iter().any(|meeting| hours(meeting).holds(now_ms)),
     }
 }
 
-/// The latest checkpoint of a meeting whose moment has come, where no run was made for it since.
+/// The latest checkpoint of a meeting whose moment has come, where no run was made for it since and one still makes
+/// sense.
 fn due_of(seen: &Seen<'_>, meeting: &Meeting) -> Option<Checkpoint> {
     if meeting.start_ms <= seen.now_ms {
         return None;
@@ -122,6 +160,13 @@ fn due_of(seen: &Seen<'_>, meeting: &Meeting) -> Option<Checkpoint> {
     let come = moments.partition_point(|moment| moment.limit_ms <= seen.now_ms);
     let later = moments.split_off(come);
     let latest = moments.pop()?;
+    let urgent = meeting.kind.or(MeetingKind::Planned) == MeetingKind::Urgent;
+    if !urgent
+        && let Some(next) = later.first()
+        && is_stale(latest.limit_ms, next.limit_ms, seen.now_ms)
+    {
+        return None;
+    }
     let made = seen.made.iter().any(|made| {
         let same = made.checkpoint == latest.name;
         // Of a meeting that was put off: it was checked since, for a checkpoint that will come again.
@@ -136,6 +181,16 @@ fn due_of(seen: &Seen<'_>, meeting: &Meeting) -> Option<Checkpoint> {
         moment_ms: latest.limit_ms,
         start_ms: meeting.start_ms,
     })
+}
+
+/// Whether four fifths of the time from a checkpoint to the next have passed: what would be made up now tells nothing that
+/// the next one does not tell, and may be asked while the devices are rightly off.
+fn is_stale(moment_ms: i64, next_ms: i64, now_ms: i64) -> bool {
+    let (gone, whole) = (
+        i128::from(now_ms) - i128::from(moment_ms),
+        i128::from(next_ms) - i128::from(moment_ms),
+    );
+    gone * 5 >= whole * 4
 }
 
 /// The clocks at one moment, to say of something earlier when it was by the present wall clock.

@@ -5,6 +5,7 @@ use std::io;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bridgepoint_protocol::claims::{Scope, Trigger};
 use serde::{Deserialize, Serialize};
@@ -86,8 +87,9 @@ pub(crate) async fn serve(listener: UnixListener, front: Arc<Front>, mut pulse: 
                 });
             }
             Err(error) => {
-                tracing::error!(%error, "nobody can connect to the agent's socket");
-                return;
+                // Out of descriptors, as it is: wait for some to come back. Whoever asks for signs of life waits no longer.
+                tracing::warn!(%error, "the agent's socket cannot take a connection");
+                tokio::time::sleep(Duration::from_millis(200)).await;
             }
         }
     }

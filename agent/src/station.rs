@@ -22,7 +22,7 @@ use crate::clock;
 use crate::config::Settings;
 use crate::key::{self, KeyError};
 use crate::line::PlannedLine;
-use crate::logbook::{Logbook, LogbookError, Stamp};
+use crate::logbook::{self, Logbook, LogbookError, Stamp, last_full_report};
 use crate::pin::{Pin, PinError};
 use crate::run::{LogbookKeys, Progress, Run, Tools};
 use crate::said::{Said, Say};
@@ -104,7 +104,7 @@ pub(crate) enum AcceptError {
     Logbook(#[from] LogbookError),
     /// The logbook cannot be read.
     #[error(transparent)]
-    Broken(#[from] crate::logbook::BookBroken),
+    Broken(#[from] logbook::BookBroken),
     /// The file.
     #[error(transparent)]
     Baseline(#[from] BaselineError),
@@ -129,9 +129,15 @@ impl Station {
     pub(crate) fn open(settings: Settings, state: StateDir, media: Program) -> Result<Arc<Self>, StartError> {
         let lock = state.lock()?;
         let key = key::load_or_make(&state)?;
-        let book = Logbook::open(state.join("logbook"))?;
+        let mut book = Logbook::open(state.join("logbook"))?;
         let pin = Pin::load(&state)?;
         let calendar = Calendar::load(&state, pin.verifying().as_ref(), &settings.address);
+        // Its challenge came with no line of the logbook.
+        if let Some(plan) = calendar.plan(pin.verifying().as_ref())
+            && let Some(nonce) = &plan.nonce
+        {
+            book.kept_challenge(nonce, plan.issued_ms);
+        }
         Ok(Arc::new(Self {
             settings: Arc::new(settings),
             state,
@@ -247,7 +253,7 @@ impl Station {
         };
         let mut findings = run.make().await;
         if let Some(meeting) = &order.trigger.meeting {
-            carry(&mut findings, &self.runs_for(meeting));
+            carry(&mut findings, &self.runs_for(meeting).await);
         }
         let stamp = self.stamp();
         let mut report = self.report(order, findings, started_ms);
@@ -273,18 +279,18 @@ impl Station {
             .map(|meeting| meeting.id.clone())
     }
 
-    /// The runs that were made for a meeting, oldest first.
-    fn runs_for(&self, meeting: &str) -> Vec<Report> {
-        let mut runs = Vec::new();
-        let read = crate::logbook::each_report(&self.logbook_dir(), |report| {
-            if report.trigger.meeting.as_deref() == Some(meeting) {
-                runs.push(report);
+    /// The runs that were made for a meeting, as far as they may be carried from.
+    async fn runs_for(&self, meeting: &str) -> Vec<Report> {
+        let (dir, meeting) = (self.logbook_dir(), meeting.to_owned());
+        let read = tokio::task::spawn_blocking(move || logbook::runs_for(&dir, &meeting));
+        match read.await {
+            Ok(Ok(runs)) => runs,
+            Ok(Err(error)) => {
+                tracing::error!(%error, "earlier results for this meeting cannot be read");
+                vec![]
             }
-        });
-        if let Err(error) = read {
-            tracing::error!(%error, "earlier results for this meeting cannot be read");
+            Err(_) => vec![],
         }
-        runs
     }
 
     /// Keeps the last full run as the accepted rehearsal, and writes into the logbook who did it (R20).
@@ -431,20 +437,6 @@ fn clock_state(roots: &Roots) -> ClockState {
         Ok(clock) if clock.rtc => ClockState::Rtc,
         _ => ClockState::Unsynced,
     }
-}
-
-/// The newest full run in a logbook.
-///
-/// # Errors
-/// [`crate::logbook::BookBroken`] when it cannot be read.
-pub(crate) fn last_full_report(dir: &std::path::Path) -> Result<Option<Report>, crate::logbook::BookBroken> {
-    let listed = crate::logbook::list(dir)?;
-    Ok(listed
-        .iter()
-        .rev()
-        .filter(|entry| entry.kind == Kind::Report)
-        .filter_map(|entry| serde_json::from_slice::<Report>(&entry.payload).ok())
-        .find(|report| report.scope.is_none()))
 }
 
 /// The kernel's id of this boot, 32 hex digits.

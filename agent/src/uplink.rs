@@ -268,8 +268,9 @@ impl Driver {
                     Some(Nudge::Stop) | None if connected => return self.leave(session, session_id).await,
                     Some(Nudge::Stop) | None => return End::Stopped,
                 },
-                changed = self.present.changed() => {
-                    if changed.is_ok() && connected {
+                // Not before: this would drop the attempt to connect, and on the connection it is said anyway.
+                changed = self.present.changed(), if connected => {
+                    if changed.is_ok() {
                         self.say_state(&mut session, session_id);
                     }
                     continue;
@@ -391,7 +392,7 @@ impl Driver {
     }
 
     fn publish_readiness(&self, session: &mut Session) {
-        match crate::station::last_full_report(&self.station.logbook_dir()) {
+        match crate::logbook::last_full_report(&self.station.logbook_dir()) {
             Ok(Some(report)) => {
                 let plan = self.station.plan();
                 let valid_until_ms = schedule::valid_until(

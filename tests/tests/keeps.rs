@@ -143,6 +143,14 @@ fn the_logbook_is_listed_and_verified_and_is_kept_when_broken() -> Result<()> {
         book.stdout,
         book.stderr
     );
+    // What can be read is listed, then it is said where the rest stands.
+    let listed = room.agent.run(&["logbook", "list", "--json"])?;
+    let rows: Vec<Value> = serde_json::from_str(&listed.stdout)?;
+    assert_eq!((rows.len(), &rows[0]["seq"]), (1, &2.into()));
+    assert_eq!(listed.code, 70);
+    assert!(listed.stderr.contains("line 1"), "{}", listed.stderr);
+    let listed = room.agent.run(&["logbook", "list"])?;
+    assert_eq!((listed.stdout.lines().count(), listed.code), (1, 70));
     let check = room.agent.check(&["--only", "host.logbook"])?;
     let finding = &check.report.findings[0];
     assert_eq!(

@@ -7,13 +7,16 @@
     missing_docs
 )] // a test file
 
+use std::time::Duration;
+
 use anyhow::{Context as _, Result};
 use bridgepoint_protocol::claims::{Report, Status, Verdict};
 use bridgepoint_tests::rig::agent::{Agent, small_room};
 use bridgepoint_tests::rig::plan::{MIN, key, lay, meeting, signed};
 use bridgepoint_tests::rig::room::{Province, ROOM, Room, runs};
+use bridgepoint_tests::rig::sim::Sim;
 use bridgepoint_tests::rig::{PATIENCE, http, mqtt, until, wall_ms};
-use bridgepoint_tests::scenario::prove_clean;
+use bridgepoint_tests::scenario::{self, prove_clean};
 use serde_json::Value;
 
 /// A revision beyond those of the hub itself, which counts them from the seconds since 1970.
@@ -50,7 +53,7 @@ fn a_room_is_checked_90_minutes_before_once_and_a_restart_repeats_nothing() -> R
     state("sleeping", None)?;
     assert!(status(&page)?["next_meeting"].is_null());
 
-    // T-90 is in a moment; the trial of the day before was missed, and is made at once where there is time.
+    // T-90 is in a moment; the trial of the day before was missed, and that is too long ago to be made up.
     let start_ms = wall_ms() + 90 * MIN + 4_000;
     let hub = province.hub.key()?;
     let tell = |rev: u64, meetings: &[Value]| -> Result<()> {
@@ -125,6 +128,18 @@ fn a_room_is_checked_90_minutes_before_once_and_a_restart_repeats_nothing() -> R
     tell(NEWER + 1, &[])?;
     state("sleeping", None)?;
     assert!(status(&page)?["next_meeting"].is_null());
+    assert_eq!(for_checkpoint(&province.agent, "T-1d")?.len(), 0);
+    let for_m0 = reports(&province.agent)?
+        .iter()
+        .filter(|report| report.trigger.meeting.as_deref() == Some("m-0"))
+        .count();
+    assert_eq!(for_m0, 0);
+    let kept = std::fs::read_to_string(province.agent.state().join("plan.jws"))?;
+    assert_eq!(
+        kept,
+        signed(&hub, NEWER + 1, &[])?,
+        "what is kept is the newer one"
+    );
     drop(daemon);
     Ok(())
 }
@@ -240,6 +255,11 @@ fn a_check_that_sigterm_breaks_off_is_kept_and_made_again() -> Result<()> {
         (Status::Unknown, "cancelled")
     );
     assert_eq!(kept[0].trigger.checkpoint.as_deref(), Some("T-90"));
+    assert_eq!(
+        kept[0].link.nonce.as_deref(),
+        Some("nonce-1"),
+        "the kept plan's challenge"
+    );
 
     sim.fault("codec", "drip", false)?;
     let (_daemon, _page) = agent.daemon()?;
@@ -253,6 +273,55 @@ fn a_check_that_sigterm_breaks_off_is_kept_and_made_again() -> Result<()> {
     );
     assert_ne!(again.claimed_verdict(), Verdict::Unknown);
     Ok(())
+}
+
+/// The longest a stop may take, as `TimeoutStopSec` of the unit says: a camera's way back, the report, the good-bye.
+const STOP: Duration = Duration::from_secs(60);
+
+#[test]
+fn a_check_that_is_broken_off_with_its_camera_away_puts_it_back_and_is_kept() -> Result<()> {
+    let dir = tempfile::tempdir()?;
+    // The way back, ten times slower by fault, takes seconds, and less than the 8 s that a camera has for it.
+    let room = scenario::read("sim.toml")?.replace(
+        "id = \"main\"\n",
+        "id = \"main\"\nspeed = { pan = 2000, tilt = 4000, zoom = 10000 }\n",
+    );
+    let mut sim = Sim::start(&dir.path().join("sim"), &room)?;
+    let config = format!(
+        "{}\n[[camera]]\nid = \"main\"\naddress = \"{}\"\npresets = [{{ number = 1, name = \"chair\" }}]\n",
+        small_room("bai-chay", sim.address("codec")?, None),
+        sim.address("camera.main")?
+    );
+    let agent = Agent::new(&dir.path().join("agent"), &config)?;
+    lay(agent.state(), &key()?, &[meeting("m-1", wall_ms() + 60 * MIN)])?;
+    let found = sim.position("camera.main")?;
+    let (daemon, _page) = agent.daemon()?;
+    until("the camera on its way", PATIENCE, || {
+        let pan = |at: &Value| at["pan"].as_i64().context("pan");
+        let away = pan(&sim.position("camera.main")?)? - pan(&found)?;
+        Ok(Some(()).filter(|()| away.abs() >= 400))
+    })?;
+    sim.fault("camera.main", "slow-motor", true)?;
+    assert_eq!(daemon.stop(STOP)?.code(), Some(0));
+    let stands = sim.position("camera.main")?;
+    assert_eq!(
+        (&stands["pan"], &stands["tilt"]),
+        (&found["pan"], &found["tilt"]),
+        "it looks where it was found"
+    );
+    assert_eq!(agent.run(&["logbook", "verify"])?.code, 0);
+    let kept = reports(&agent)?;
+    assert_eq!(kept.len(), 1);
+    let preset = kept[0]
+        .findings
+        .iter()
+        .find(|f| f.check == "camera.main.preset.1")
+        .unwrap();
+    assert_eq!(
+        (preset.status(), preset.code.as_str()),
+        (Status::Unknown, "cancelled")
+    );
+    prove_clean(&mut sim)
 }
 
 #[test]

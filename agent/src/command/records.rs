@@ -9,19 +9,19 @@ use super::{Failure, Outcome, around, lang, media, settings, state, strange};
 use crate::baseline::Baseline;
 use crate::calendar;
 use crate::cli::{Where, exit};
-use crate::logbook::{self, Listed};
+use crate::logbook::{self, Listed, last_full_report};
 use crate::said::Said;
 use crate::say::{self, Dress, params};
 use crate::schedule;
 use crate::socket::{self, Answer, Request};
-use crate::station::{Station, last_full_report};
+use crate::station::Station;
 
 /// The last full result, and what waits for delivery. Its exit code is the verdict's.
 pub(super) fn status(place: &Where, json: bool) -> Outcome {
     let settings = settings(place)?;
     let lang = settings.lang;
     let dir = state(place).join("logbook");
-    let listed = logbook::list(&dir).map_err(Failure::internal)?;
+    let listed = logbook::list(&dir).map_err(Failure::internal)?.entries;
     let waiting = listed.iter().filter(|entry| entry.received_ms.is_none()).count();
     let report = last_full_report(&dir).map_err(Failure::internal)?;
     let received_ms = report
@@ -146,7 +146,13 @@ pub(super) async fn baseline_accept(place: &Where, by: Option<String>, allowed_b
 
 pub(super) fn logbook_list(place: &Where, json: bool) -> Outcome {
     let lang = lang(place);
-    let listed = logbook::list(&state(place).join("logbook")).map_err(Failure::internal)?;
+    let book = logbook::list(&state(place).join("logbook")).map_err(Failure::internal)?;
+    let listed = book.entries;
+    // What can be read is shown first; then it is said where the rest stands.
+    let ended = match book.broken {
+        None => Ok(exit::OK),
+        Some(broken) => Err(Failure::internal(broken)),
+    };
     if json {
         let rows: Vec<_> = listed
             .iter()
@@ -156,9 +162,9 @@ pub(super) fn logbook_list(place: &Where, json: bool) -> Outcome {
             })
             .collect();
         outln!("{}", serde_json::to_string(&rows).map_err(Failure::internal)?);
-        return Ok(exit::OK);
+        return ended;
     }
-    if listed.is_empty() {
+    if listed.is_empty() && ended.is_ok() {
         outln!("{}", text::ui(lang, "logbook-empty", &Params::new()));
     }
     for entry in &listed {
@@ -177,7 +183,7 @@ pub(super) fn logbook_list(place: &Where, json: bool) -> Outcome {
             what(entry, lang)
         );
     }
-    Ok(exit::OK)
+    ended
 }
 
 /// What an entry says, in a few words.

@@ -126,22 +126,32 @@ pub(crate) fn verify(dir: &Path, agent: &[VerifyingKey], hub: &[VerifyingKey]) -
     Ok(walk)
 }
 
-/// Every entry, oldest first, with its receipt's time. Signatures are not verified here.
+/// What could be read of a logbook, and where it is damaged, if it is.
+#[derive(Debug, Default)]
+pub(crate) struct ListedBook {
+    /// Every entry that can be read, oldest first, with its receipt's time.
+    pub(crate) entries: Vec<Listed>,
+    /// The first line that cannot.
+    pub(crate) broken: Option<BookBroken>,
+}
+
+/// Every entry that can be read, oldest first, with its receipt's time. Signatures are not verified here.
 ///
 /// # Errors
-/// [`BookBroken`] at the first line that cannot be read.
-pub(crate) fn list(dir: &Path) -> Result<Vec<Listed>, BookBroken> {
-    let mut listed: Vec<Listed> = Vec::new();
-    each_line(dir, |line, _| match line {
-        Line::Entry(entry) => listed.push(Listed {
+/// [`BookBroken`] when there is nothing to read from.
+pub(crate) fn list(dir: &Path) -> Result<ListedBook, BookBroken> {
+    let mut book = ListedBook::default();
+    each_line(&all(dir)?, |read| match read {
+        Ok((Line::Entry(entry), _)) => book.entries.push(Listed {
             seq: entry.seq,
             kind: entry.kind,
             at_ms: entry.iat.saturating_mul(1000),
             received_ms: None,
             payload: entry.payload,
         }),
-        Line::Receipt(receipt) => {
-            if let Some(entry) = listed
+        Ok((Line::Receipt(receipt), _)) => {
+            if let Some(entry) = book
+                .entries
                 .iter_mut()
                 .rev()
                 .find(|entry| Some(entry.seq) == receipt.seq)
@@ -149,61 +159,138 @@ pub(crate) fn list(dir: &Path) -> Result<Vec<Listed>, BookBroken> {
                 entry.received_ms = Some(receipt.received_ms);
             }
         }
-    })?;
-    Ok(listed)
-}
-
-/// Hands over every report, oldest first, without verifying any.
-///
-/// # Errors
-/// [`BookBroken`] at the first line that cannot be read.
-pub(crate) fn each_report(dir: &Path, mut take: impl FnMut(Report)) -> Result<(), BookBroken> {
-    each_line(dir, |line, _| {
-        if let Line::Entry(entry) = line
-            && entry.kind == Kind::Report
-            && let Ok(report) = serde_json::from_slice(&entry.payload)
-        {
-            take(report);
+        Err(damage) => {
+            book.broken.get_or_insert(damage);
         }
-    })
+    });
+    Ok(book)
 }
 
-/// The texts of entries `from` to `to`, oldest first: their numbers, kinds and envelopes.
+/// A report of the logbook, or a place where one may have stood.
+#[derive(Debug)]
+pub(crate) enum Found {
+    /// A report.
+    Report(Report),
+    /// A line, or a whole month, that cannot be read. It was told in the log.
+    Damage,
+}
+
+/// Hands over every report of the newest two months, oldest first, without verifying any. What the meeting's clock asks
+/// for lies within days; two, because a month may have begun a minute ago.
 ///
 /// # Errors
-/// [`BookBroken`] at the first line that cannot be read.
+/// [`BookBroken`] when there is nothing to read from.
+pub(crate) fn each_report(dir: &Path, mut take: impl FnMut(Found)) -> Result<(), BookBroken> {
+    let months = all(dir)?;
+    let newest = months.get(months.len().saturating_sub(2)..).unwrap_or_default();
+    each_line(newest, |read| match read {
+        Ok((line, _)) => {
+            if let Some(report) = report_of(&line) {
+                take(Found::Report(report));
+            }
+        }
+        Err(damage) => {
+            tell(&damage);
+            take(Found::Damage);
+        }
+    });
+    Ok(())
+}
+
+/// The runs that were made for a meeting, oldest first, of the newest two months. None that is older than a damaged place:
+/// what stood there may have been a run that failed, and what passed before it no longer counts.
+///
+/// # Errors
+/// [`BookBroken`] when there is nothing to read from.
+pub(crate) fn runs_for(dir: &Path, meeting: &str) -> Result<Vec<Report>, BookBroken> {
+    let mut runs = Vec::new();
+    each_report(dir, |found| match found {
+        Found::Report(report) if report.trigger.meeting.as_deref() == Some(meeting) => runs.push(report),
+        Found::Report(_) => {}
+        Found::Damage => runs.clear(),
+    })?;
+    Ok(runs)
+}
+
+/// The newest full run in a logbook. Reads from the newest month back, and no further than where it stands.
+///
+/// # Errors
+/// [`BookBroken`] when there is nothing to read from.
+pub(crate) fn last_full_report(dir: &Path) -> Result<Option<Report>, BookBroken> {
+    for month in all(dir)?.iter().rev() {
+        let mut newest = None;
+        each_line(std::slice::from_ref(month), |read| match read {
+            Ok((line, _)) => {
+                if let Some(report) = report_of(&line).filter(|report| report.scope.is_none()) {
+                    newest = Some(report);
+                }
+            }
+            Err(damage) => tell(&damage),
+        });
+        if newest.is_some() {
+            return Ok(newest);
+        }
+    }
+    Ok(None)
+}
+
+/// The texts of entries `from` to `to`, oldest first: their numbers, kinds and envelopes. One that cannot be read is left
+/// out, and told in the log.
+///
+/// # Errors
+/// [`BookBroken`] when there is nothing to read from.
 pub(crate) fn texts(dir: &Path, from: u64, to: u64) -> Result<Vec<(u64, Kind, String)>, BookBroken> {
     let mut found = Vec::new();
-    each_line(dir, |line, text| {
-        if let Line::Entry(entry) = line
-            && (from..=to).contains(&entry.seq)
-        {
+    each_line(&all(dir)?, |read| match read {
+        Ok((Line::Entry(entry), text)) if (from..=to).contains(&entry.seq) => {
             found.push((entry.seq, entry.kind, String::from_utf8_lossy(text).into_owned()));
         }
-    })?;
+        Ok(_) => {}
+        Err(damage) => tell(&damage),
+    });
     Ok(found)
 }
 
-/// Hands over every line with its text, oldest first, without verifying any.
-///
-/// # Errors
-/// [`BookBroken`] at the first line that cannot be read.
-fn each_line(dir: &Path, mut take: impl FnMut(Line, &[u8])) -> Result<(), BookBroken> {
-    let fault = |file: &Path, line: u64, why: String| BookBroken {
+fn report_of(line: &Line) -> Option<Report> {
+    match line {
+        Line::Entry(entry) if entry.kind == Kind::Report => serde_json::from_slice(&entry.payload).ok(),
+        _ => None,
+    }
+}
+
+fn tell(damage: &BookBroken) {
+    tracing::error!(%damage, "a part of the logbook cannot be read and is passed over; run \"bridgepoint-agent logbook verify\" and tell the province");
+}
+
+/// The files of a logbook, oldest first.
+fn all(dir: &Path) -> Result<Vec<PathBuf>, BookBroken> {
+    let months = months(dir).map_err(|error| damage(dir, 0, error.to_string()))?;
+    Ok(months.into_iter().map(|(_, path)| path).collect())
+}
+
+fn damage(file: &Path, line: u64, why: String) -> BookBroken {
+    BookBroken {
         file: file.display().to_string(),
         line,
         why,
-    };
-    for (_, path) in months(dir).map_err(|e| fault(dir, 0, e.to_string()))? {
-        let text = std::fs::read(&path).map_err(|e| fault(&path, 0, e.to_string()))?;
+    }
+}
+
+/// Hands over every line of these files with its text, in order, without verifying any; and each that cannot be read.
+fn each_line(files: &[PathBuf], mut take: impl FnMut(Result<(Line, &[u8]), BookBroken>)) {
+    for path in files {
+        let text = match std::fs::read(path) {
+            Ok(text) => text,
+            Err(error) => {
+                take(Err(damage(path, 0, error.to_string())));
+                continue;
+            }
+        };
         for (number, line) in (1_u64..).zip(text.split(|b| *b == b'\n')) {
             if !line.is_empty() {
-                take(
-                    read_unverified(line).map_err(|why| fault(&path, number, why.to_string()))?,
-                    line,
-                );
+                let read = read_unverified(line).map(|read| (read, line));
+                take(read.map_err(|why| damage(path, number, why.to_string())));
             }
         }
     }
-    Ok(())
 }

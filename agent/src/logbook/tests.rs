@@ -89,7 +89,7 @@ fn entries_chain_over_reopening_and_only_a_receipt_empties_the_outbox() {
     assert_eq!(book.outbox(), [3, 2], "the newest first, then from the oldest on");
     assert_eq!(book.outgoing(3).unwrap().unwrap().jws, sealed.jws);
     assert_eq!(check(root.path(), agent.verifying(), hub.verifying()), Ok(3));
-    assert_eq!(list(root.path()).unwrap()[0].received_ms, Some(5));
+    assert_eq!(list(root.path()).unwrap().entries[0].received_ms, Some(5));
 }
 
 #[test]
@@ -225,4 +225,113 @@ fn a_damaged_line_stays_and_the_chain_goes_on_after_the_newest_entry() {
     assert!(std::fs::read_to_string(&path).unwrap().starts_with(&damaged));
     let broken = check(root.path(), agent.verifying(), hub.verifying()).unwrap_err();
     assert_eq!(broken.line, 2, "it is told where it is damaged");
+}
+
+#[test]
+fn a_kept_challenge_is_answered_unless_a_receipt_came_after_it() {
+    let root = tempfile::tempdir().unwrap();
+    let (agent, hub) = (key(), key());
+    let mut book = Logbook::open(root.path().to_owned()).unwrap();
+    book.kept_challenge("plan", 1);
+    let (seq, sealed) = book
+        .append(&agent, Kind::Report, &stamp(NOVEMBER, 0), claims)
+        .unwrap();
+    let nonce = |sealed: &Sealed| match read_unverified(sealed.jws.as_bytes()).unwrap() {
+        Line::Entry(entry) => serde_json::from_slice::<Value>(&entry.payload).unwrap()["nonce"].clone(),
+        Line::Receipt(_) => panic!("an entry"),
+    };
+    assert_eq!(nonce(&sealed), "plan");
+    // The receipt's own challenge, received at 5.
+    let (jws, receipt) = receipt(&hub, seq, sealed.hash);
+    book.receipt(&jws, &receipt).unwrap();
+    for (issued_ms, expected) in [(4, "challenge"), (5, "challenge"), (6, "plan")] {
+        let mut book = Logbook::open(root.path().to_owned()).unwrap();
+        book.kept_challenge("plan", issued_ms);
+        let (_, sealed) = book
+            .append(&agent, Kind::Report, &stamp(NOVEMBER, 0), claims)
+            .unwrap();
+        assert_eq!(nonce(&sealed), expected, "issued at {issued_ms}");
+    }
+}
+
+/// What a report is at least, with a run's name to know it by.
+fn report(run: &str, scope: Value, link: EntryLink) -> Value {
+    let mut value = serde_json::to_value(link).unwrap();
+    let rest = json!({
+        "v": 1, "org": "quang-ninh", "room": "bai-chay", "run": run, "trigger": { "kind": "manual", "meeting": "m-1" },
+        "profile": { "id": "quang-ninh", "sha256": "0" }, "scope": scope, "started_ms": 0, "finished_ms": 0,
+        "verdict": "unknown", "findings": [], "agent": "0.1.0", "config": "0"
+    });
+    for (key, part) in rest.as_object().unwrap() {
+        value[key] = part.clone();
+    }
+    value
+}
+
+fn found(dir: &Path) -> Vec<String> {
+    let mut all = Vec::new();
+    each_report(dir, |found| {
+        all.push(match found {
+            Found::Report(report) => report.run,
+            Found::Damage => "damage".into(),
+        });
+    })
+    .unwrap();
+    all
+}
+
+#[test]
+fn a_damaged_line_blinds_no_reader() {
+    let root = tempfile::tempdir().unwrap();
+    let agent = key();
+    let mut book = Logbook::open(root.path().to_owned()).unwrap();
+    for run in ["a", "b", "c"] {
+        book.append(&agent, Kind::Report, &stamp(NOVEMBER, 0), |link| {
+            report(run, Value::Null, link)
+        })
+        .unwrap();
+    }
+    let path = root.path().join("2025-11.log");
+    let text = std::fs::read_to_string(&path).unwrap();
+    let second = text.lines().nth(1).unwrap();
+    std::fs::write(&path, text.replace(second, "damaged")).unwrap();
+
+    assert_eq!(found(root.path()), ["a", "damage", "c"]);
+    assert_eq!(last_full_report(root.path()).unwrap().unwrap().run, "c");
+    let runs = runs_for(root.path(), "m-1").unwrap();
+    assert_eq!(runs.len(), 1, "what is older than the damage is not carried from");
+    assert_eq!(runs[0].run, "c");
+    assert!(runs_for(root.path(), "m-2").unwrap().is_empty());
+    let seqs: Vec<u64> = texts(root.path(), 1, 9)
+        .unwrap()
+        .into_iter()
+        .map(|(seq, ..)| seq)
+        .collect();
+    assert_eq!(seqs, [1, 3]);
+    let listed = list(root.path()).unwrap();
+    assert_eq!(listed.entries.len(), 2);
+    assert_eq!(listed.broken.unwrap().line, 2);
+}
+
+#[test]
+fn the_clock_reads_two_months_and_the_last_full_run_is_found_from_the_newest_back() {
+    let root = tempfile::tempdir().unwrap();
+    let agent = key();
+    let mut book = Logbook::open(root.path().to_owned()).unwrap();
+    let day = 86_400_000;
+    for (run, wall_ms, scope) in [
+        ("sep", NOVEMBER - 60 * day, Value::Null),
+        ("oct", NOVEMBER - 30 * day, Value::Null),
+        ("nov", NOVEMBER, json!(["codec"])),
+    ] {
+        book.append(&agent, Kind::Report, &stamp(wall_ms, 0), |link| {
+            report(run, scope, link)
+        })
+        .unwrap();
+    }
+    assert_eq!(found(root.path()), ["oct", "nov"]);
+    assert_eq!(last_full_report(root.path()).unwrap().unwrap().run, "oct");
+    // What is older is not even opened.
+    std::fs::write(root.path().join("2025-09.log"), "damaged\n").unwrap();
+    assert_eq!(found(root.path()), ["oct", "nov"]);
 }

@@ -80,7 +80,11 @@ impl Records {
             }
         };
         let mut runs = Runs::default();
-        for entry in listed.into_iter().filter(|entry| entry.kind == Kind::Report) {
+        for entry in listed
+            .entries
+            .into_iter()
+            .filter(|entry| entry.kind == Kind::Report)
+        {
             if let Ok(report) = serde_json::from_slice::<Report>(&entry.payload) {
                 runs.take(report, entry.received_ms);
             }
@@ -95,13 +99,15 @@ impl Records {
             tracing::error!(%error, "the accepted rehearsal cannot be shown");
             None
         });
+        // One damaged line hides no result: the check of the logbook itself tells of it.
+        let broken = listed.broken.filter(|_| full.is_none());
         Self {
             board: full.as_ref().map(|full| merge(full, &later)),
             full,
             newest,
             baseline,
             waiting: 0,
-            broken: None,
+            broken,
         }
     }
 }

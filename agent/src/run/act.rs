@@ -226,7 +226,7 @@ impl One {
         }
     }
 
-    /// Work that blocks, until the act's end. What does not end by then is left to itself.
+    /// Work that blocks, until the act's end or until the run is broken off. What does not end by then is left to itself.
     async fn aside<T: Send + 'static>(
         &self,
         end: Instant,
@@ -234,12 +234,13 @@ impl One {
     ) -> Result<T, ProbeError> {
         let began = (self.tools.instant)();
         let left = end.saturating_duration_since(began);
-        match tokio::time::timeout(left, tokio::task::spawn_blocking(work)).await {
-            Ok(Ok(done)) => Ok(done),
-            Ok(Err(_)) => Err(ProbeError::Cancelled),
-            Err(_) => Err(ProbeError::TimedOut {
+        let mut cancel = self.cancel.clone();
+        tokio::select! {
+            done = tokio::task::spawn_blocking(work) => done.map_err(|_| ProbeError::Cancelled),
+            () = tokio::time::sleep(left) => Err(ProbeError::TimedOut {
                 waited_ms: millis(began, (self.tools.instant)()),
             }),
+            Ok(_) = cancel.wait_for(|stop| *stop) => Err(ProbeError::Cancelled),
         }
     }
 

@@ -178,3 +178,33 @@ async fn a_run_that_is_stopped_is_whole_and_nothing_in_it_passes() {
         (Status::Unknown, "cancelled")
     );
 }
+
+#[tokio::test]
+async fn work_that_blocks_does_not_hold_a_run_that_is_stopped() {
+    let bed = bed("");
+    let dir = bed.root.path().join("logbook");
+    std::fs::create_dir(&dir).unwrap();
+    // Whoever reads this month waits for its writer.
+    let month = dir.join("2025-11.log");
+    assert!(
+        std::process::Command::new("mkfifo")
+            .arg(&month)
+            .status()
+            .unwrap()
+            .success()
+    );
+    let (stop, cancel) = watch::channel(false);
+    let (run, _steps) = bed.run(&["host.logbook"], cancel);
+    let making = tokio::spawn(run.make());
+    // Opening it waits for the reader: now the logbook is being verified.
+    let writer = tokio::task::spawn_blocking(move || std::fs::OpenOptions::new().write(true).open(month));
+    let writer = writer.await.unwrap().unwrap();
+    stop.send_replace(true);
+    let findings = making.await.unwrap();
+    drop(writer);
+    let logbook = findings.iter().find(|f| f.check == "host.logbook").unwrap();
+    assert_eq!(
+        (logbook.status(), logbook.code.as_str()),
+        (Status::Unknown, "cancelled")
+    );
+}

@@ -42,6 +42,7 @@ fn look_at(meetings: &[Meeting], made: &[Made], now_ms: i64) -> Look {
         profile: &profile(),
         made,
         up_since_ms: START - 30 * DAY,
+        since_boot_ms: DAY.unsigned_abs(),
         now_ms,
     })
 }
@@ -77,7 +78,8 @@ fn a_late_boot_makes_the_latest_missed_one_and_says_so() {
     let meetings = [meeting("m-1", START)];
     let now_ms = START - 40 * MIN;
     let late = look(&Seen {
-        up_since_ms: now_ms - MIN,
+        up_since_ms: now_ms - 3 * MIN,
+        since_boot_ms: (3 * MIN).unsigned_abs(),
         meetings: &meetings,
         profile: &profile(),
         made: &[],
@@ -92,6 +94,88 @@ fn a_late_boot_makes_the_latest_missed_one_and_says_so() {
     assert_eq!(on_time.kind, TriggerKind::Schedule);
     // The one of the day before is not made up.
     assert_eq!(due(&meetings, &[made("m-1", "T-90", now_ms)], now_ms), None);
+}
+
+#[test]
+fn what_a_late_boot_has_missed_waits_until_the_devices_are_up() {
+    let meetings = [meeting("m-1", START)];
+    // The machine and the program start here; what is looked at `after_ms` later.
+    let look_after = |booted_ms: i64, after_ms: i64| {
+        look(&Seen {
+            up_since_ms: booted_ms + 20_000.min(after_ms),
+            since_boot_ms: after_ms.unsigned_abs(),
+            meetings: &meetings,
+            profile: &profile(),
+            made: &[],
+            now_ms: booted_ms + after_ms,
+        })
+    };
+    let booted_ms = START - 50 * MIN;
+    for after_ms in [20_000, MIN, 3 * MIN - 1] {
+        let waits = look_after(booted_ms, after_ms);
+        assert_eq!(waits.due, None, "{after_ms}");
+        assert_eq!(
+            waits.next_ms,
+            Some(booted_ms + 3 * MIN),
+            "and it looks again then"
+        );
+    }
+    let due = |look: Look| look.due.map(|due| (due.kind, due.checkpoint.name));
+    assert_eq!(
+        due(look_after(booted_ms, 3 * MIN)),
+        Some((TriggerKind::Boot, "T-90".into()))
+    );
+    // With the start near there is no time for that.
+    let pressing_ms = START - 10 * MIN;
+    let near = look_after(pressing_ms - 40_000, 30_000);
+    assert_eq!((near.due, near.next_ms), (None, Some(pressing_ms)));
+    for booted_ms in [pressing_ms, pressing_ms - 20_000, START - MIN] {
+        assert_eq!(
+            due(look_after(booted_ms, 20_000)),
+            Some((TriggerKind::Boot, "T-20".into()))
+        );
+    }
+    // What comes in time is made in time: the regulation asks for it then.
+    assert_eq!(
+        due(look_after(START - 90 * MIN - 30_000, 30_000)),
+        Some((TriggerKind::Schedule, "T-90".into()))
+    );
+}
+
+#[test]
+fn a_missed_checkpoint_is_made_up_only_while_it_tells_more_than_the_next_one() {
+    let meetings = [meeting("m-1", START)];
+    // T-1d lies 1350 minutes before T-90, T-90 lies 70 minutes before T-20: four fifths are 1080 and 56.
+    for (before_min, expected) in [
+        (24 * 60 - 1080 + 1, is("m-1", "T-1d")),
+        (24 * 60 - 1080, None),
+        (3 * 60, None),
+        (91, None),
+        (90, is("m-1", "T-90")),
+        (50, is("m-1", "T-90")),
+        (35, is("m-1", "T-90")),
+        (34, None),
+        (21, None),
+        (20, is("m-1", "T-20")),
+        (1, is("m-1", "T-20")),
+    ] {
+        assert_eq!(
+            due(&meetings, &[], START - before_min * MIN),
+            expected,
+            "{before_min} minutes before"
+        );
+    }
+    let urgent = [Meeting {
+        kind: MeetingKind::Urgent.into(),
+        ..meeting("m-1", START)
+    }];
+    for (before_min, checkpoint) in [(3 * 60, "T-1d"), (91, "T-1d"), (34, "T-90"), (1, "T-20")] {
+        assert_eq!(
+            due(&urgent, &[], START - before_min * MIN),
+            is("m-1", checkpoint),
+            "{before_min} minutes before"
+        );
+    }
 }
 
 #[test]
@@ -132,7 +216,8 @@ fn a_meeting_that_was_moved_is_checked_for_its_new_time() {
     assert_eq!(due(&later, &runs, START + 5 * HOUR), is("m-1", "T-90"));
     // The trial of the day before is not made up: the room was checked since.
     assert_eq!(due(&later, &runs[1..], START + 4 * HOUR), None);
-    assert_eq!(due(&later, &runs[..1], START + 4 * HOUR), is("m-1", "T-1d"));
+    assert_eq!(due(&later, &runs[1..], START - 4 * HOUR), None);
+    assert_eq!(due(&later, &runs[..1], START - 4 * HOUR), is("m-1", "T-1d"));
     // Brought forward a little: what was just made stands.
     let sooner = [meeting("m-1", START - 10 * MIN)];
     assert_eq!(due(&sooner, &runs, START - 80 * MIN), None);
@@ -157,6 +242,10 @@ fn the_next_look_is_at_the_next_change() {
     let check = |now_ms| look_at(&meetings, &[], now_ms).next_check_ms;
     assert_eq!(check(START - 105 * MIN), Some(START - 90 * MIN));
     assert_eq!(check(START - 20 * MIN), None);
+    // No check any more, and a meeting all the same, until it is over.
+    let planned = |now_ms| look_at(&meetings, &[], now_ms).planned;
+    assert!(planned(START - 20 * MIN) && planned(START + 119 * MIN));
+    assert!(!planned(START + 120 * MIN));
 }
 
 #[test]
@@ -283,13 +372,23 @@ struct World {
     booted_ms: i64,
     up_ms: i64,
     boots: u32,
-    meetings: Vec<Meeting>,
+    /// Since when, by the wall clock, the machine is up and its clock was not set.
+    sound_since_ms: i64,
+    meetings: Vec<Planned>,
     named: u32,
     logbook: Vec<Run>,
     started: Vec<Run>,
     /// Runs, and how often the clock had been set when each was made.
     ran: Vec<(Checkpoint, u32)>,
+    /// Each meeting and checkpoint that a run was for, its own and the others; when in true time, and by the wall clock.
+    served: Vec<(String, String, i64, i64)>,
     steps: u32,
+}
+
+/// A meeting, and when by the wall clock it was planned.
+struct Planned {
+    meeting: Meeting,
+    at_ms: i64,
 }
 
 impl World {
@@ -301,22 +400,27 @@ impl World {
         }
     }
 
+    fn see(&self, profile: &Profile) -> Look {
+        let clocks = self.clocks();
+        let meetings: Vec<Meeting> = self
+            .meetings
+            .iter()
+            .map(|planned| planned.meeting.clone())
+            .collect();
+        look(&Seen {
+            meetings: &meetings,
+            profile,
+            made: &self.made(),
+            up_since_ms: clocks.wall_of((self.up_ms - self.booted_ms).unsigned_abs()),
+            since_boot_ms: clocks.mono_ms,
+            now_ms: clocks.wall_ms,
+        })
+    }
+
     /// One look, and the run that it asks for.
     fn look(&mut self, profile: &Profile) -> Option<i64> {
         let clocks = self.clocks();
-        let made: Vec<Made> = self
-            .logbook
-            .iter()
-            .chain(&self.started)
-            .map(|run| run.by(&clocks))
-            .collect();
-        let look = look(&Seen {
-            meetings: &self.meetings,
-            profile,
-            made: &made,
-            up_since_ms: clocks.wall_of((self.up_ms - self.booted_ms).unsigned_abs()),
-            now_ms: clocks.wall_ms,
-        });
+        let look = self.see(profile);
         if let Some(due) = &look.due {
             let checkpoint = &due.checkpoint;
             assert!(checkpoint.moment_ms <= clocks.wall_ms && clocks.wall_ms < checkpoint.start_ms);
@@ -327,22 +431,56 @@ impl World {
             assert_eq!(checkpoint.name, latest.name, "an earlier one is not made up");
             self.ran.push((checkpoint.clone(), self.steps));
             self.logbook.push(Run::begins(checkpoint, &clocks));
-            let all = std::iter::once(checkpoint).chain(&due.also);
-            self.started.extend(all.map(|c| Run::begins(c, &clocks)));
+            for checkpoint in std::iter::once(checkpoint).chain(&due.also) {
+                self.started.push(Run::begins(checkpoint, &clocks));
+                self.served.push((
+                    checkpoint.meeting.clone(),
+                    checkpoint.name.clone(),
+                    self.true_ms,
+                    clocks.wall_ms,
+                ));
+            }
         }
         assert!(look.next_ms.is_none_or(|at_ms| at_ms > clocks.wall_ms));
         look.next_ms
+    }
+
+    /// Written apart from what it proves, from the regulation's own times: of each meeting that is still ahead the latest
+    /// moment that has passed while the machine was up, its clock was left alone and the meeting was planned, has its
+    /// run.
+    fn nothing_is_lost(&self) {
+        let now_ms = self.clocks().wall_ms;
+        for Planned { meeting, at_ms } in &self.meetings {
+            let before = |minutes: i64| meeting.start_ms - minutes * MIN;
+            let (checkpoint, moment_ms) = match now_ms {
+                now if now >= before(0) || now < before(24 * 60) => continue,
+                now if now >= before(20) => ("T-20", before(20)),
+                now if now >= before(90) => ("T-90", before(90)),
+                _ => ("T-1d", before(24 * 60)),
+            };
+            if moment_ms < self.sound_since_ms.max(*at_ms) {
+                continue;
+            }
+            assert!(
+                // Nobody can say of a run before a reboot how the clock was set since.
+                self.served
+                    .iter()
+                    .any(|(of, name, true_ms, wall_ms)| *of == meeting.id
+                        && name == checkpoint
+                        && (true_ms + self.offset_ms).max(*wall_ms) + MIN >= moment_ms),
+                "{} has no run for {checkpoint}, {} ms after its moment",
+                meeting.id,
+                now_ms - moment_ms
+            );
+        }
     }
 
     /// Lets time pass, with the looks that the loop makes in it.
     fn pass(&mut self, profile: &Profile, mut left_ms: i64) {
         loop {
             let next_ms = self.look(profile);
-            assert_eq!(
-                due(&self.meetings, &self.made(), self.clocks().wall_ms),
-                None,
-                "nothing that is due is left over, and nothing comes twice"
-            );
+            assert_eq!(self.see(profile).due, None, "nothing comes twice");
+            self.nothing_is_lost();
             if left_ms <= 0 {
                 return;
             }
@@ -367,6 +505,7 @@ impl World {
             Happens::Steps(ms) => {
                 self.offset_ms += ms;
                 self.steps += 1;
+                self.sound_since_ms = self.clocks().wall_ms;
                 self.pass(profile, 0);
             }
             Happens::Restarts => {
@@ -378,12 +517,15 @@ impl World {
                 self.true_ms += MIN;
                 (self.booted_ms, self.up_ms) = (self.true_ms, self.true_ms);
                 self.boots += 1;
+                self.sound_since_ms = self.clocks().wall_ms;
             }
             Happens::Plans(ahead_ms) => {
                 self.named += 1;
-                let start_ms = self.clocks().wall_ms + ahead_ms;
-                self.meetings
-                    .push(meeting(&format!("m-{}", self.named), start_ms));
+                let at_ms = self.clocks().wall_ms;
+                self.meetings.push(Planned {
+                    meeting: meeting(&format!("m-{}", self.named), at_ms + ahead_ms),
+                    at_ms,
+                });
             }
             Happens::Cancels(at) => {
                 if *at < self.meetings.len() {
@@ -401,11 +543,13 @@ fn world() -> World {
         booted_ms: START - HOUR,
         up_ms: START - HOUR,
         boots: 0,
+        sound_since_ms: START,
         meetings: vec![],
         named: 0,
         logbook: vec![],
         started: vec![],
         ran: vec![],
+        served: vec![],
         steps: 0,
     }
 }
@@ -450,6 +594,7 @@ proptest! {
         starts in prop::collection::vec((any::<i64>(), any::<u32>()), 0..6),
         now_ms in any::<i64>(),
         up_since_ms in any::<i64>(),
+        since_boot_ms in any::<u64>(),
     ) {
         let meetings: Vec<Meeting> = starts
             .iter()
@@ -457,7 +602,7 @@ proptest! {
             .map(|(at, (start_ms, length_min))| Meeting { length_min: *length_min, ..meeting(&at.to_string(), *start_ms) })
             .collect();
         let profile = profile();
-        let look = look(&Seen { meetings: &meetings, profile: &profile, made: &[], up_since_ms, now_ms });
+        let look = look(&Seen { meetings: &meetings, profile: &profile, made: &[], up_since_ms, since_boot_ms, now_ms });
         prop_assert!(look.next_ms.is_none_or(|at_ms| at_ms > now_ms));
         let _ = (next_meeting(&meetings, now_ms), meeting_of_the_hour(&meetings, &profile, now_ms));
         prop_assert!(valid_until(&meetings, &profile, now_ms) >= now_ms);

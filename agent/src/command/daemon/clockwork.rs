@@ -13,6 +13,7 @@ use super::manager::{Doing, Manager};
 use crate::calendar;
 use crate::front::{Front, Now};
 use crate::life::Pulse;
+use crate::logbook::Found;
 use crate::schedule::{self, Clocks, Due, Look, Made, Run, Seen};
 use crate::station::Order;
 
@@ -99,6 +100,7 @@ impl<C: Fn() -> Clocks> Clockwork<C> {
             profile: &self.front.station.settings.profile,
             made: &made,
             up_since_ms: clocks.wall_of(self.up_since_mono_ms),
+            since_boot_ms: clocks.mono_ms,
             now_ms: clocks.wall_ms,
         })
     }
@@ -111,8 +113,10 @@ impl<C: Fn() -> Clocks> Clockwork<C> {
             return;
         }
         let mut runs = Vec::new();
-        let read = crate::logbook::each_report(&station.logbook_dir(), |report| {
-            runs.extend(Run::of(&report));
+        let read = crate::logbook::each_report(&station.logbook_dir(), |found| {
+            if let Found::Report(report) = found {
+                runs.extend(Run::of(&report));
+            }
         });
         match read {
             Ok(()) => self.kept = runs,
@@ -152,6 +156,7 @@ impl<C: Fn() -> Clocks> Clockwork<C> {
         let doing = match look.next_check_ms {
             _ if running => Doing::Checking,
             Some(at_ms) => Doing::WaitingFor(at_ms),
+            None if look.planned => Doing::Done,
             None => Doing::Resting,
         };
         if self.said != Some(doing) {
@@ -179,7 +184,6 @@ mod tests {
     use std::sync::atomic::{AtomicI64, Ordering};
 
     use bridgepoint_hw::media::Program;
-    use bridgepoint_protocol::claims::Report;
     use bridgepoint_protocol::envelope::{Kind, SigningKey, seal};
     use bridgepoint_protocol::text::Lang;
     use serde_json::json;
@@ -269,11 +273,13 @@ mod tests {
 
         fn made(&self) -> Vec<(String, String)> {
             let mut made = Vec::new();
-            crate::logbook::each_report(&self.front.station.logbook_dir(), |report: Report| {
-                made.push((
-                    report.trigger.meeting.unwrap_or_default(),
-                    report.trigger.checkpoint.unwrap_or_default(),
-                ));
+            crate::logbook::each_report(&self.front.station.logbook_dir(), |found| {
+                if let Found::Report(report) = found {
+                    made.push((
+                        report.trigger.meeting.unwrap_or_default(),
+                        report.trigger.checkpoint.unwrap_or_default(),
+                    ));
+                }
             })
             .unwrap();
             made

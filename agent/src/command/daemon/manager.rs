@@ -22,6 +22,8 @@ pub(super) enum Doing {
     Checking,
     /// It waits for this moment, UTC milliseconds.
     WaitingFor(i64),
+    /// The last check before the last planned meeting was made or is over; the meeting is not.
+    Done,
     /// No meeting is planned.
     Resting,
 }
@@ -76,6 +78,7 @@ fn in_words(doing: Doing, lang: Lang, now_ms: i64) -> String {
             let time = text::moment(lang, at_ms, now_ms);
             text::ui(lang, "next-check", &params([("time", time.into())]))
         }
+        Doing::Done => text::ui(lang, "no-more-checks", &Params::new()),
         Doing::Resting => text::ui(lang, "no-meeting", &Params::new()),
     }
 }
@@ -98,5 +101,9 @@ mod tests {
         );
         assert_eq!(in_words(Doing::Checking, Lang::Vi, 0), "Đang kiểm tra");
         assert_eq!(in_words(Doing::Resting, Lang::Vi, 0), "Không có lịch họp");
+        assert_eq!(
+            in_words(Doing::Done, Lang::Vi, 0),
+            "Đã qua các lần kiểm tra trước phiên họp"
+        );
     }
 }

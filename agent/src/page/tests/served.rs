@@ -142,6 +142,7 @@ impl Served {
     fn entries(&self) -> usize {
         crate::logbook::list(&self.front.station.logbook_dir())
             .unwrap()
+            .entries
             .len()
     }
 
@@ -422,7 +423,9 @@ async fn accepting_a_rehearsal_needs_a_run_and_two_names_and_is_in_the_logbook()
     );
     assert_eq!(page.entries(), 1);
     assert_eq!(page.change("/api/baseline", &names).await.status, 200);
-    let listed = crate::logbook::list(&page.front.station.logbook_dir()).unwrap();
+    let listed = crate::logbook::list(&page.front.station.logbook_dir())
+        .unwrap()
+        .entries;
     assert_eq!(listed[1].kind, Kind::Attest);
     let attest: Attest = serde_json::from_slice(&listed[1].payload).unwrap();
     assert_eq!(
