@@ -3,6 +3,7 @@
 //! In two steps, since rows change seldom and time always: [`standing`] reads the rows once, [`state`] adds the
 //! clock and the meetings. A result stands for [`VALIDITY_MS`] by the hub's clock; without one a room is never shown as ready.
 
+use std::cmp::Ordering;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -218,15 +219,36 @@ pub fn fleet(rooms: impl IntoIterator<Item = Arc<Standing>>, agenda: &Agenda, no
         .into_iter()
         .map(|standing| state(standing, agenda, now_ms))
         .collect();
-    states.sort_by(|a, b| {
-        (a.view, &a.standing.org, &a.standing.area, &a.standing.room).cmp(&(
-            b.view,
-            &b.standing.org,
-            &b.standing.area,
-            &b.standing.room,
-        ))
-    });
+    states.sort_by(worst_first);
     states
+}
+
+/// The order of rooms: worst first, then by name.
+#[must_use]
+pub fn worst_first(a: &RoomState, b: &RoomState) -> Ordering {
+    (a.view, &a.standing.org, &a.standing.area, &a.standing.room).cmp(&(
+        b.view,
+        &b.standing.org,
+        &b.standing.area,
+        &b.standing.room,
+    ))
+}
+
+impl RoomState {
+    /// The room as it stands for one of its meetings, be it the next one or not.
+    #[must_use]
+    pub fn at(&self, meeting: NextMeeting, now_ms: i64) -> Self {
+        if !meeting.due {
+            return self.clone();
+        }
+        let (view, since_ms) = for_meeting(&self.standing, &meeting, now_ms);
+        Self {
+            view,
+            since_ms,
+            meeting: Some(meeting),
+            ..self.clone()
+        }
+    }
 }
 
 /// One room at a moment.
