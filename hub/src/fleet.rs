@@ -306,18 +306,16 @@ fn has_result(standing: &Standing, view: View, now_ms: i64) -> bool {
             .is_some_and(|r| now_ms < r.measured_ms.saturating_add(VALIDITY_MS))
 }
 
-/// Without a meeting within a day, where meetings are planned here: nobody needs a result of a box that is there.
+/// Without a meeting within a day, where meetings are planned here: nobody needs a result of a box that is there, or
+/// of one that was heard and is off, since the mains are cut after a meeting (R44).
 fn without_meeting(standing: &Standing, now_ms: i64) -> (View, i64) {
     let (view, since_ms) = view(standing, now_ms);
-    let there = standing.presence.as_ref().is_some_and(|p| {
-        matches!(
-            p.state,
-            PresenceState::Init | PresenceState::Online | PresenceState::Sleeping
-        )
-    });
-    let idle =
-        matches!(view, View::Unknown | View::Expired | View::Sleeping) && !has_result(standing, view, now_ms);
-    if standing.enrolment == Enrolment::Approved && there && idle {
+    let known = standing.presence.is_some();
+    let idle = matches!(
+        view,
+        View::Silent | View::Unknown | View::Expired | View::Sleeping
+    ) && !has_result(standing, view, now_ms);
+    if standing.enrolment == Enrolment::Approved && known && idle {
         return (View::NotNeeded, since_ms);
     }
     (view, since_ms)

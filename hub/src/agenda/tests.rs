@@ -333,8 +333,10 @@ fn without_a_meeting_a_box_that_is_there_is_not_needed_where_meetings_are_planne
         (&others, Some(Online), old(), View::NotNeeded),
         (&cancelled, Some(Online), None, View::NotNeeded),
         (&far, Some(Online), fresh(), View::Ready),
-        (&far, Some(Disconnected), old(), View::Expired),
-        (&far, Some(Lost), old(), View::Silent),
+        (&far, Some(Disconnected), old(), View::NotNeeded),
+        (&far, Some(Disconnected), fresh(), View::Ready),
+        (&far, Some(Lost), old(), View::NotNeeded),
+        (&elsewhere, Some(Lost), old(), View::Silent),
         (&far, None, None, View::Unknown),
         (&elsewhere, Some(Online), old(), View::Expired),
         (&elsewhere, Some(Sleeping), old(), View::Sleeping),
@@ -465,7 +467,7 @@ proptest! {
             prop_assert_eq!(with, View::Silent);
         }
         if presence == Some(PresenceState::Lost) {
-            prop_assert!(LOST_GRACE_MS > 0 && [View::Silent, View::NotOnYet].contains(&with));
+            prop_assert!(LOST_GRACE_MS > 0 && [View::Silent, View::NotOnYet, View::NotNeeded].contains(&with));
         }
     }
 }

@@ -89,22 +89,14 @@ fn by(lang: Lang, key: &str, limit_ms: i64) -> String {
 }
 
 /// A room that is out of reach while nobody needs it has as a rule been switched off: cutting power after the
-/// meeting is the regulation (R44), so it is not called overdue.
+/// meeting is the regulation (R44), so it is not called overdue. One with a meeting further ahead has one planned.
 pub(super) fn state_key(room: &RoomState) -> &'static str {
+    let presence = room.standing.presence.as_ref();
+    let lost = presence.is_some_and(|p| p.state == PresenceState::Lost);
     match room.view {
-        View::Silent
-            if room
-                .standing
-                .presence
-                .as_ref()
-                .is_some_and(|p| p.state == PresenceState::Lost) =>
-        {
-            if is_due(room) {
-                "lost-due"
-            } else {
-                "lost"
-            }
-        }
+        View::Silent if lost && is_due(room) => "lost-due",
+        View::Silent | View::NotNeeded if lost => "lost",
+        View::NotNeeded if room.meeting.is_some() => "not-yet",
         view => view.word(),
     }
 }

@@ -241,6 +241,24 @@ fn what_a_meeting_makes_of_a_room_is_said() {
     let idle = state(&old, &far, before + 1000 * MINUTE);
     assert_eq!((idle.view, room_sign(&idle)), (View::NotNeeded, Sign::Skipped));
     assert_eq!(why_text(&idle, Lang::Vi), "", "an old fault is no reason");
+    assert_eq!(
+        view_text(&idle, Lang::Vi),
+        "Chưa đến giờ kiểm tra",
+        "a meeting is planned"
+    );
+    let over = Agenda::new([Meeting {
+        start_ms: NOW - 3000 * MINUTE,
+        rehearsal_ms: None,
+        ..briefing()
+    }]);
+    let idle = state(&old, &over, before + 1000 * MINUTE);
+    assert_eq!(view_text(&idle, Lang::Vi), "Không có lịch họp");
+    let cut = state(&off, &over, NOW);
+    assert_eq!((cut.view, room_sign(&cut)), (View::NotNeeded, Sign::Skipped));
+    assert_eq!(
+        view_text(&cut, Lang::Vi),
+        "Không liên lạc được (có thể đã ngắt điện)"
+    );
 }
 
 #[test]
