@@ -72,6 +72,8 @@ pub struct Answer {
     pub publish: Vec<Publish>,
     /// Rooms that may use the broker, when that has changed.
     pub access: Option<BTreeSet<RoomAddress>>,
+    /// Why rooms that are owed a plan have to wait for it.
+    pub trouble: Option<StoreError>,
 }
 
 /// The desk.
@@ -140,7 +142,7 @@ impl<S: Store> Desk<S> {
             }
         }
         board.put(rows);
-        let plans = Plans::open(&store, &keyring)?;
+        let plans = Plans::open(&store)?;
         Ok(Self {
             access: keyring.rooms_with_access(),
             access_stale: false,
@@ -193,7 +195,7 @@ impl<S: Store> Desk<S> {
         };
         let mut answer = Answer {
             publish: Vec::with_capacity(work.receipts.len()),
-            access: None,
+            ..Answer::default()
         };
         for owed in &work.receipts {
             self.receipt(owed, now_ms, &mut answer.publish);
@@ -212,21 +214,17 @@ impl<S: Store> Desk<S> {
     /// Looks what else has happened: a decision in another process, receipts whose turn has come, gaps that stay.
     ///
     /// # Errors
-    /// [`StoreError`].
+    /// [`StoreError`]: what others have decided cannot be read. A plan that cannot be told is [`Answer::trouble`].
     pub fn tick(&mut self, now_ms: i64) -> Result<Answer, StoreError> {
         let mut answer = Answer::default();
         self.learn_news(now_ms, &mut answer.publish)?;
-        let mut plans = Vec::new();
-        if let Err(e) = self.tell_plans(now_ms, &mut plans) {
-            // What was learnt is answered all the same, with the next tick.
-            self.delay(now_ms, answer.publish);
-            return Err(e);
-        }
-        answer.publish.extend(plans);
+        // Nothing else waits for a plan that cannot be written down.
+        answer.trouble = self.tell_plans(now_ms, &mut answer.publish).err();
         let later = self.delayed.split_off(&(now_ms + 1, 0));
         answer
             .publish
             .extend(std::mem::replace(&mut self.delayed, later).into_values());
+        self.swept_ms = self.swept_ms.min(now_ms);
         if now_ms.saturating_sub(self.swept_ms) >= ASK_AGAIN_MS {
             self.swept_ms = now_ms;
             for row in self.board.rooms() {

@@ -3,6 +3,7 @@
 //! In two steps, since rows change seldom and time always: [`standing`] reads the rows once, [`state`] adds the
 //! clock and the meetings. A result stands for [`VALIDITY_MS`] by the hub's clock; without one a room is never shown as ready.
 
+use std::cmp::Ordering;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -218,15 +219,36 @@ pub fn fleet(rooms: impl IntoIterator<Item = Arc<Standing>>, agenda: &Agenda, no
         .into_iter()
         .map(|standing| state(standing, agenda, now_ms))
         .collect();
-    states.sort_by(|a, b| {
-        (a.view, &a.standing.org, &a.standing.area, &a.standing.room).cmp(&(
-            b.view,
-            &b.standing.org,
-            &b.standing.area,
-            &b.standing.room,
-        ))
-    });
+    states.sort_by(worst_first);
     states
+}
+
+/// The order of rooms: worst first, then by name.
+#[must_use]
+pub fn worst_first(a: &RoomState, b: &RoomState) -> Ordering {
+    (a.view, &a.standing.org, &a.standing.area, &a.standing.room).cmp(&(
+        b.view,
+        &b.standing.org,
+        &b.standing.area,
+        &b.standing.room,
+    ))
+}
+
+impl RoomState {
+    /// The room as it stands for one of its meetings, be it the next one or not.
+    #[must_use]
+    pub fn at(&self, meeting: NextMeeting, now_ms: i64) -> Self {
+        if !meeting.due {
+            return self.clone();
+        }
+        let (view, since_ms) = for_meeting(&self.standing, &meeting, now_ms);
+        Self {
+            view,
+            since_ms,
+            meeting: Some(meeting),
+            ..self.clone()
+        }
+    }
 }
 
 /// One room at a moment.
@@ -284,18 +306,16 @@ fn has_result(standing: &Standing, view: View, now_ms: i64) -> bool {
             .is_some_and(|r| now_ms < r.measured_ms.saturating_add(VALIDITY_MS))
 }
 
-/// Without a meeting within a day, where meetings are planned here: nobody needs a result of a box that is there.
+/// Without a meeting within a day, where meetings are planned here: nobody needs a result of a box that is there, or
+/// of one that was heard and is off, since the mains are cut after a meeting (R44).
 fn without_meeting(standing: &Standing, now_ms: i64) -> (View, i64) {
     let (view, since_ms) = view(standing, now_ms);
-    let there = standing.presence.as_ref().is_some_and(|p| {
-        matches!(
-            p.state,
-            PresenceState::Init | PresenceState::Online | PresenceState::Sleeping
-        )
-    });
-    let idle =
-        matches!(view, View::Unknown | View::Expired | View::Sleeping) && !has_result(standing, view, now_ms);
-    if standing.enrolment == Enrolment::Approved && there && idle {
+    let known = standing.presence.is_some();
+    let idle = matches!(
+        view,
+        View::Silent | View::Unknown | View::Expired | View::Sleeping
+    ) && !has_result(standing, view, now_ms);
+    if standing.enrolment == Enrolment::Approved && known && idle {
         return (View::NotNeeded, since_ms);
     }
     (view, since_ms)

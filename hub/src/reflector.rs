@@ -40,7 +40,8 @@ const END: Duration = Duration::from_secs(5);
 pub struct Running {
     at: SocketAddr,
     stop: Arc<AtomicBool>,
-    ended: oneshot::Receiver<()>,
+    /// `None` once its end was heard.
+    ended: Option<oneshot::Receiver<()>>,
 }
 
 impl Running {
@@ -52,13 +53,34 @@ impl Running {
 
     /// Waits until it has ended by itself, which it does only when its socket fails.
     pub async fn ended(&mut self) {
-        let _ = (&mut self.ended).await;
+        if let Some(ended) = &mut self.ended {
+            let _ = ended.await;
+        }
+        self.ended = None;
     }
 
     /// Ends it and waits for the end.
-    pub async fn stop(self) {
+    pub async fn stop(mut self) {
         self.stop.store(true, Ordering::Relaxed);
-        let _ = tokio::time::timeout(END, self.ended).await;
+        let _ = tokio::time::timeout(END, self.ended()).await;
+    }
+
+    /// What a hub or a reflector of its own says when it has ended by itself.
+    #[must_use]
+    pub fn gone(&self) -> Trouble {
+        let at = self.at;
+        Trouble::internal(both(
+            format!("Điểm đo ở {at} đã dừng đột ngột; xem nhật ký, kiểm tra mạng của máy rồi chạy lại."),
+            format!(
+                "The reflector at {at} has ended unexpectedly; see the log, check this machine's network and start it again."
+            ),
+        ))
+    }
+
+    /// Makes it end as a socket that fails does, without anybody having been told.
+    #[cfg(test)]
+    pub(crate) fn break_off(&self) {
+        self.stop.store(true, Ordering::Relaxed);
     }
 }
 
@@ -116,6 +138,7 @@ pub fn start(listen: SocketAddr, limits: Limits) -> Result<Running, Trouble> {
             edge.run();
         })
         .map_err(cannot)?;
+    let ended = Some(ended);
     Ok(Running { at, stop, ended })
 }
 
@@ -159,12 +182,7 @@ pub fn alone(
                 _ = terminate.recv() => break Exit::Done,
                 // A terminal that is closed does not end it, as it does not end a hub.
                 _ = hangup.recv() => {}
-                () = running.ended() => {
-                    return Err(Trouble::internal(both(
-                        format!("Điểm đo ở {at} đã dừng đột ngột; xem nhật ký, kiểm tra mạng của máy rồi chạy lại."),
-                        format!("The reflector at {at} has ended unexpectedly; see the log, check this machine's network and start it again."),
-                    )));
-                }
+                () = running.ended() => return Err(running.gone()),
             }
         };
         running.stop().await;

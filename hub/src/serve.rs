@@ -26,6 +26,7 @@ use crate::challenge::Challenger;
 use crate::config::{Broker, Settings};
 use crate::desk::{Desk, Input};
 use crate::page::{self, Page};
+use crate::reflector::Running;
 use crate::say::{Exit, Trouble, both};
 use crate::store::sqlite::SqliteStore;
 use crate::uplink::mqtt::Uplink;
@@ -123,7 +124,7 @@ impl Hub<'_> {
                 "The system gives no random numbers.",
             ))
         })?;
-        let reflector = settings
+        let mut reflector = settings
             .reflector
             .as_ref()
             .map(|own| reflector::start(own.listen, reflector::limits(own.budget_kbps)))
@@ -131,7 +132,7 @@ impl Hub<'_> {
 
         let told = settings.reflector.as_ref().and_then(|own| own.advertise.clone());
         // A port that was any free one is known now.
-        let found = reflector.as_ref().map(reflector::Running::at);
+        let found = reflector.as_ref().map(Running::at);
         let found = found.filter(|at| !at.ip().is_unspecified());
         let desk = Desk::open(store, signing, challenger, settings.orgs.clone(), board.clone())?
             .with_reflector(told.or_else(|| found.map(|at| at.to_string())));
@@ -186,7 +187,7 @@ impl Hub<'_> {
                 .map(bridgepoint_protocol::name::Name::as_str)
                 .collect(),
         };
-        let ended = attend(&letters, &board, &up, state, &mut desk_ended).await;
+        let ended = attend(&letters, &board, &up, state, &mut desk_ended, reflector.as_mut()).await;
 
         tracing::info!("ending");
         let _ = std::fs::remove_file(state.join("serve.json"));
@@ -207,13 +208,14 @@ impl Hub<'_> {
     }
 }
 
-/// Ticks until a signal comes or the desk ends; says where everything is as soon as it is up.
+/// Ticks until a signal comes, or the desk or the reflector ends; says where everything is as soon as it is up.
 async fn attend(
     letters: &mpsc::Sender<Input>,
     board: &Board,
     up: &Up<'_>,
     state: &Path,
     desk_ended: &mut oneshot::Receiver<()>,
+    mut reflector: Option<&mut Running>,
 ) -> Result<Exit, Trouble> {
     let signals = |e: io::Error| {
         Trouble::internal(both(
@@ -239,6 +241,8 @@ async fn attend(
                     "The desk has ended unexpectedly; see the log and start the hub again.",
                 )));
             }
+            // A hub that goes on would send every room to an end of the line that nobody answers at.
+            gone = broken(reflector.as_deref_mut()) => return Err(gone),
             _ = ticks.tick() => {
                 // A desk that is behind sees the next one.
                 let _ = letters.try_send(Input::Tick(clock::now_ms()));
@@ -248,6 +252,17 @@ async fn attend(
                 }
             }
         }
+    }
+}
+
+/// Waits for the end of a reflector; where there is none, for ever.
+async fn broken(reflector: Option<&mut Running>) -> Trouble {
+    match reflector {
+        Some(running) => {
+            running.ended().await;
+            running.gone()
+        }
+        None => std::future::pending().await,
     }
 }
 
@@ -387,5 +402,41 @@ impl Settings {
             lang: lang.unwrap_or(self.lang),
             ..self
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_reflector_that_ends_ends_the_hub() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut running =
+            reflector::start("127.0.0.1:0".parse().unwrap(), reflector::limits(20_000)).unwrap();
+        let up = Up {
+            broker: "none",
+            page: String::new(),
+            reflector: Some(running.at().to_string()),
+            pid: 0,
+            kid: "none",
+            orgs: vec!["abc"],
+        };
+        let (letters, _inbox) = mpsc::channel(LETTERS);
+        let (_desk, mut desk_ended) = oneshot::channel();
+        running.break_off();
+        let ended = attend(
+            &letters,
+            &Board::default(),
+            &up,
+            dir.path(),
+            &mut desk_ended,
+            Some(&mut running),
+        )
+        .await;
+        let said = ended.unwrap_err().to_string();
+        assert!(said.contains(&running.at().to_string()), "{said}");
+        // What is told to end afterwards has ended.
+        running.stop().await;
     }
 }

@@ -50,7 +50,7 @@ async fn a_meeting_reaches_its_rooms_as_a_signed_plan_that_the_broker_keeps() {
     ];
     let said = stdout(&hub.command(&add));
     assert!(
-        said.contains("Added the meeting giao-ban.") && said.contains("Check T-90: from "),
+        said.contains("Added the meeting giao-ban.") && said.contains("Check T-90: the box begins at "),
         "{said}"
     );
     let first = line.plan(&one, key).await;

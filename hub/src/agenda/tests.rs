@@ -10,9 +10,11 @@ use crate::sample::{NOW, meeting};
 const MINUTE: i64 = 60_000;
 const HOUR: i64 = 60 * MINUTE;
 
-/// A meeting begins at this moment; its T-90 is at [`LIMIT`].
+/// A meeting begins at this moment; its boxes begin their check at [`T_90`], and are late at [`LIMIT`].
 const START: i64 = NOW + 10 * HOUR;
-const LIMIT: i64 = START - 90 * MINUTE;
+const T_90: i64 = START - 90 * MINUTE;
+const LIMIT: i64 = T_90 + ANSWER_MS;
+const T_20: i64 = START - 20 * MINUTE;
 
 fn room(presence: Option<PresenceState>, result: Option<Judged>, checked: Vec<Checked>) -> Standing {
     Standing {
@@ -144,7 +146,7 @@ fn what_was_heard_for_the_meeting_is_no_silence() {
         ),
         (
             "a check by hand before it",
-            room(online, Some(judged(LIMIT - 16 * MINUTE)), vec![]),
+            room(online, Some(judged(T_90 - 16 * MINUTE)), vec![]),
             View::Silent,
         ),
         (
@@ -180,6 +182,132 @@ fn what_was_heard_for_the_meeting_is_no_silence() {
 }
 
 #[test]
+fn a_box_that_begins_at_its_moment_is_never_late() {
+    let agenda = Agenda::new([meeting("m-one", START)]);
+    let online = Some(PresenceState::Online);
+    let waits = room(online, Some(judged(NOW)), vec![]);
+    // It begins at T-90 exactly, has a minute for its run, and then sends what it found.
+    for after_ms in [0, 30_000, 60_000, 90_000, ANSWER_MS - 1] {
+        assert_eq!(
+            view_at(&waits, &agenda, T_90 + after_ms).0,
+            View::Expired,
+            "{after_ms} ms after T-90"
+        );
+    }
+    assert_eq!(view_at(&waits, &agenda, LIMIT), (View::Silent, LIMIT));
+    let done = T_90 + MINUTE;
+    let came = room(online, Some(judged(done)), vec![checked("m-one", "T-90", done)]);
+    assert_eq!(view_at(&came, &agenda, LIMIT).0, View::Ready);
+}
+
+#[test]
+fn every_checkpoint_of_the_day_is_asked_for() {
+    let agenda = Agenda::new([meeting("m-one", START)]);
+    let late = T_20 + ANSWER_MS;
+    let at_90 = checked("m-one", "T-90", T_90 + MINUTE);
+    let online = Some(PresenceState::Online);
+    let by_hand = |ms: i64| room(online, Some(judged(ms)), vec![at_90.clone()]);
+    let never = room(online, None, vec![]);
+    for (what, it, now_ms, expected) in [
+        ("T-90 came", by_hand(T_90), late - 1, ("T-90", None)),
+        ("nothing came at T-20", by_hand(T_90), late, ("T-20", Some(late))),
+        (
+            "by hand long before T-20",
+            by_hand(T_20 - SLACK_MS - 1),
+            late,
+            ("T-20", Some(late)),
+        ),
+        (
+            "by hand shortly before",
+            by_hand(T_20 - SLACK_MS),
+            late,
+            ("T-20", None),
+        ),
+        (
+            "in its call, with what it carries",
+            by_hand(T_20 + MINUTE),
+            late,
+            ("T-20", None),
+        ),
+        ("in the meeting", by_hand(T_20), START + HOUR, ("T-20", None)),
+        (
+            "never: since T-90",
+            never.clone(),
+            late + MINUTE,
+            ("T-90", Some(LIMIT)),
+        ),
+        (
+            "only at T-20",
+            room(online, Some(judged(T_20)), vec![checked("m-one", "T-20", T_20)]),
+            late,
+            ("T-20", None),
+        ),
+    ] {
+        let part = agenda.next(&it, now_ms).unwrap().part;
+        let (view, since_ms) = view_at(&it, &agenda, now_ms);
+        let silent = (view == View::Silent).then_some(since_ms);
+        assert_eq!((part.checkpoint.as_str(), silent), expected, "{what}");
+        assert_eq!(part.reported, expected.1.is_none(), "{what}");
+    }
+}
+
+#[test]
+fn one_run_answers_for_two_meetings_at_one_moment() {
+    // The box makes one run and names the nearer meeting.
+    let agenda = Agenda::new([meeting("m-one", START), meeting("m-two", START)]);
+    let done = T_90 + MINUTE;
+    let it = room(
+        Some(PresenceState::Online),
+        Some(judged(done)),
+        vec![checked("m-one", "T-90", done)],
+    );
+    let states = fleet::fleet([Arc::new(it)], &agenda, LIMIT);
+    for id in ["m-one", "m-two"] {
+        let gathering = agenda.meeting(id).unwrap().gathering(&states, LIMIT);
+        assert_eq!((gathering.reported, gathering.total), (1, 1), "{id}");
+    }
+}
+
+#[test]
+fn a_long_meeting_does_not_hide_the_one_within_it() {
+    let long = Meeting {
+        length_min: 24 * 60,
+        ..meeting("m-long", START - 8 * HOUR)
+    };
+    let agenda = Agenda::new([long, meeting("m-within", START)]);
+    let done = START - 8 * HOUR - 20 * MINUTE;
+    let it = room(
+        Some(PresenceState::Online),
+        Some(judged(done)),
+        vec![checked("m-long", "T-20", done)],
+    );
+    let next = |now_ms: i64| agenda.next(&it, now_ms).unwrap().id.to_string();
+    assert_eq!(next(LIMIT - 1), "m-long");
+    assert_eq!(next(LIMIT), "m-within");
+    assert_eq!(view_at(&it, &agenda, LIMIT), (View::Silent, LIMIT));
+    // On each meeting's own page the room stands as it does for that meeting.
+    let states = fleet::fleet([Arc::new(it)], &agenda, LIMIT);
+    for (id, view) in [("m-long", View::Expired), ("m-within", View::Silent)] {
+        let gathering = agenda.meeting(id).unwrap().gathering(&states, LIMIT);
+        let (room, part) = &gathering.rooms[0];
+        assert_eq!((room.view, part.reported), (view, id == "m-long"), "{id}");
+    }
+}
+
+#[test]
+fn a_room_is_needed_for_the_rehearsal_too() {
+    let agenda = Agenda::new([Meeting {
+        rehearsal_ms: Some(NOW + 20 * HOUR),
+        ..meeting("m-one", NOW + 50 * HOUR)
+    }]);
+    let it = room(Some(PresenceState::Online), None, vec![]);
+    assert!(agenda.next(&it, NOW).unwrap().due);
+    assert!(!agenda.next(&it, NOW - 5 * HOUR).unwrap().due);
+    assert_eq!(view_at(&it, &agenda, NOW - 5 * HOUR).0, View::NotNeeded);
+    assert_eq!(view_at(&it, &agenda, NOW).0, View::Unknown);
+}
+
+#[test]
 fn without_a_meeting_a_box_that_is_there_is_not_needed_where_meetings_are_planned() {
     let far = Agenda::new([meeting("m-far", NOW + 25 * HOUR)]);
     let past = Agenda::new([meeting("m-past", NOW - 5 * HOUR)]);
@@ -205,8 +333,10 @@ fn without_a_meeting_a_box_that_is_there_is_not_needed_where_meetings_are_planne
         (&others, Some(Online), old(), View::NotNeeded),
         (&cancelled, Some(Online), None, View::NotNeeded),
         (&far, Some(Online), fresh(), View::Ready),
-        (&far, Some(Disconnected), old(), View::Expired),
-        (&far, Some(Lost), old(), View::Silent),
+        (&far, Some(Disconnected), old(), View::NotNeeded),
+        (&far, Some(Disconnected), fresh(), View::Ready),
+        (&far, Some(Lost), old(), View::NotNeeded),
+        (&elsewhere, Some(Lost), old(), View::Silent),
         (&far, None, None, View::Unknown),
         (&elsewhere, Some(Online), old(), View::Expired),
         (&elsewhere, Some(Sleeping), old(), View::Sleeping),
@@ -337,7 +467,7 @@ proptest! {
             prop_assert_eq!(with, View::Silent);
         }
         if presence == Some(PresenceState::Lost) {
-            prop_assert!(LOST_GRACE_MS > 0 && [View::Silent, View::NotOnYet].contains(&with));
+            prop_assert!(LOST_GRACE_MS > 0 && [View::Silent, View::NotOnYet, View::NotNeeded].contains(&with));
         }
     }
 }

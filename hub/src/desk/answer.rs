@@ -67,7 +67,7 @@ impl<S: Store> Desk<S> {
         let from = *gap.start();
         if let Some(asked) = self.asked.get(at)
             && (asked.chain, asked.from) == (chain, from)
-            && now_ms.saturating_sub(asked.at_ms) < ASK_AGAIN_MS
+            && now_ms.abs_diff(asked.at_ms) < ASK_AGAIN_MS.unsigned_abs()
         {
             return None;
         }

@@ -1,7 +1,8 @@
 //! What rooms are told about meetings: each approved room's own plan, signed and retained.
 //!
 //! A plan goes out when it says something else than the last one, when the hub starts, and when the broker comes
-//! back, which may have forgotten what it kept. Its revision is written down before it is told, so that it grows
+//! back, which may have forgotten what it kept, or never had the last word; a plan that says nothing any more, or was
+//! taken back, is then said again as well. Its revision is written down before it is told, so that it grows
 //! over restarts and over a clock that is set back.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -14,7 +15,7 @@ use bridgepoint_protocol::topic::{RoomTopic, Topic};
 
 use super::{BROKER_LEARNS_MS, Desk, Publish};
 use crate::agenda::{Agenda, REMEMBERED_MS};
-use crate::keyring::{KeyState, Keyring};
+use crate::keyring::KeyState;
 use crate::meeting::{KEPT_IN_PLANS_MS, Meeting};
 use crate::store::{PlanRow, Store, StoreError};
 
@@ -52,17 +53,13 @@ struct Owed {
 }
 
 impl Plans {
-    pub(super) fn open<S: Store>(store: &S, keyring: &Keyring) -> Result<Self, StoreError> {
+    pub(super) fn open<S: Store>(store: &S) -> Result<Self, StoreError> {
         let told = store.plans()?;
-        let speaking = told.iter().filter(|(_, row)| !row.content.is_empty());
         let again = Owed {
             due_ms: i64::MIN,
             anyway: true,
         };
-        let owed = speaking
-            .filter(|(at, _)| keyring.approved(at).is_some())
-            .map(|(at, _)| (at.clone(), again))
-            .collect();
+        let owed = told.keys().map(|at| (at.clone(), again)).collect();
         Ok(Self {
             unread: true,
             told,
@@ -152,6 +149,14 @@ impl<S: Store> Desk<S> {
         self
     }
 
+    /// A message did not leave this program. A plan is owed again, a moment after the next look; whatever else it
+    /// was, its room asks for it.
+    pub fn not_sent(&mut self, message: &Publish) {
+        if let Ok(Topic::Room(at, RoomTopic::Plan)) = message.topic.parse() {
+            self.plans.owe(at, i64::MAX, true);
+        }
+    }
+
     /// Tells the rooms that are owed a word.
     ///
     /// # Errors
@@ -159,6 +164,11 @@ impl<S: Store> Desk<S> {
     pub(super) fn tell_plans(&mut self, now_ms: i64, publish: &mut Vec<Publish>) -> Result<(), StoreError> {
         self.read_meetings(now_ms)?;
         self.hear_brokers();
+        // A clock that was set back makes nobody wait until it has caught up.
+        let latest_ms = now_ms.saturating_add(BROKER_LEARNS_MS);
+        for owed in self.plans.owed.values_mut() {
+            owed.due_ms = owed.due_ms.min(latest_ms);
+        }
         let health = self.board.health();
         let reachable = |org: &Name| health.broker.get(org) != Some(&false);
         let due: Vec<(RoomAddress, Owed)> = self
@@ -259,8 +269,9 @@ impl<S: Store> Desk<S> {
         let told = self.plans.told.get(at).cloned().unwrap_or_default();
         let rev = next_rev(told.rev, now_ms);
         if !approved.contains(at) {
+            let silent = told.content.is_empty();
             let row = PlanRow {
-                rev,
+                rev: if silent { told.rev } else { rev },
                 content: String::new(),
             };
             // What nobody may read any more is not left at the broker.
@@ -270,11 +281,11 @@ impl<S: Store> Desk<S> {
                 payload: String::new(),
                 retain: true,
             };
-            return (!told.content.is_empty()).then_some((row, Some(taken_back)));
+            return (anyway || !silent).then_some((row, Some(taken_back)));
         }
         let plan = self.plans.says(at, approved, now_ms);
         let content = content(&plan);
-        if content == told.content && (content.is_empty() || !anyway) {
+        if content == told.content && !anyway {
             return None;
         }
         let plan = Plan {

@@ -263,6 +263,22 @@ fn a_gap_is_asked_for_once_a_minute_while_the_room_is_heard() {
 }
 
 #[test]
+fn a_clock_that_is_set_back_does_not_keep_a_gap_from_being_asked_for() {
+    let mut rig = rig();
+    let mut one = rig.enrolled("abc/one");
+    let entries: Vec<_> = (0..3).map(|_| one.ready()).collect();
+    let topic = one.topic("report");
+    rig.send(&topic, &entries[0].jws);
+    let asked = rig.send(&topic, &entries[2].jws);
+    assert_eq!(rig.commands(&asked.publish).len(), 1);
+    rig.desk.tick(NOW + 1000).unwrap();
+    let before = NOW - 86_400_000;
+    rig.desk.tick(before).unwrap();
+    let again = rig.desk.tick(before + ASK_AGAIN_MS).unwrap();
+    assert_eq!(rig.commands(&again.publish).len(), 1, "as after any minute");
+}
+
+#[test]
 fn a_flood_is_answered_slowly_and_then_not_kept() {
     let mut rig = rig();
     let mut one = rig.enrolled("abc/one");

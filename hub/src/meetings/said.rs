@@ -3,7 +3,7 @@
 use bridgepoint_protocol::name::Name;
 use bridgepoint_protocol::text::{self, Lang};
 
-use crate::agenda::{Gathering, Planned};
+use crate::agenda::{ANSWER_MS, Gathering, Planned};
 use crate::meeting::Meeting;
 use crate::say::both;
 
@@ -90,15 +90,16 @@ pub(super) fn described(meeting: &Meeting, lang: Lang, now_ms: i64) -> Vec<Strin
         ));
     }
     for checkpoint in Planned::new(meeting.clone()).moments(None) {
-        let (name, limit) = (&checkpoint.name, moment(checkpoint.limit_ms));
+        let (name, begins) = (&checkpoint.name, moment(checkpoint.limit_ms));
+        let by = moment(checkpoint.limit_ms.saturating_add(ANSWER_MS));
         said.push(match checkpoint.from_ms.map(moment) {
             Some(from) => both(
-                format!("Kiểm tra {name}: từ {from} đến {limit}"),
-                format!("Check {name}: from {from} to {limit}"),
+                format!("Kiểm tra {name}: hộp bắt đầu lúc {begins}, tỉnh cần có kết quả trước {by} (bấm kiểm tra bằng tay từ {from} cũng được tính)"),
+                format!("Check {name}: the box begins at {begins}, its result is expected before {by} (one by hand from {from} on counts too)"),
             ),
             None => both(
-                format!("Kiểm tra {name}: {limit}"),
-                format!("Check {name}: {limit}"),
+                format!("Kiểm tra {name}: hộp bắt đầu lúc {begins}, tỉnh cần có kết quả trước {by}"),
+                format!("Check {name}: the box begins at {begins}, its result is expected before {by}"),
             ),
         });
     }

@@ -4,6 +4,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use bridgepoint_protocol::name::{Name, RoomAddress};
+use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::board::Board;
@@ -95,7 +96,7 @@ impl<S: Store> Clerk<S> {
     }
 
     /// `written` is true when the database has taken something, which shows that it works.
-    fn hand_out(&self, done: Result<Answer, StoreError>, written: bool) {
+    fn hand_out(&mut self, done: Result<Answer, StoreError>, written: bool) {
         let answer = match done {
             Ok(answer) => answer,
             Err(e) => return self.store_fails(&e),
@@ -111,10 +112,19 @@ impl<S: Store> Clerk<S> {
             let Some(outbox) = self.outboxes.get(&message.org) else {
                 continue;
             };
-            // A full outbox means that the broker does not take anything: the room asks again.
-            if outbox.try_send(message).is_err() {
-                tracing::warn!("a message to a room is dropped: the broker takes nothing");
+            // A full outbox means that the broker does not take anything: the room asks again, and a plan is told
+            // again.
+            if let Err(TrySendError::Full(message) | TrySendError::Closed(message)) = outbox.try_send(message)
+            {
+                tracing::warn!(
+                    topic = message.topic,
+                    "a message to a room is dropped: the broker takes nothing"
+                );
+                self.desk.not_sent(&message);
             }
+        }
+        if let Some(e) = answer.trouble {
+            self.store_fails(&e);
         }
     }
 

@@ -32,6 +32,13 @@ impl Rig {
             .collect()
     }
 
+    fn join(&self) {
+        self.board.note(|health| {
+            health.broker.insert(name("abc"), true);
+            *health.joined.entry(name("abc")).or_default() += 1;
+        });
+    }
+
     fn again(self) -> Self {
         let Self { dir, desk, .. } = self;
         drop(desk);
@@ -117,17 +124,97 @@ fn a_revision_grows_over_a_restart_and_over_a_clock_that_is_set_back() {
     assert!(plans[0].rev > first);
     assert!(rig.told(NOW).is_empty());
     // The broker was away and is back.
-    let join = |rig: &Rig| {
-        rig.board.note(|health| {
-            health.broker.insert(name("abc"), true);
-            *health.joined.entry(name("abc")).or_default() += 1;
-        });
-    };
-    join(&rig);
+    rig.join();
     assert!(rig.told(NOW + 1).is_empty(), "its first connection is no return");
-    join(&rig);
+    rig.join();
     let again = rig.told(NOW + 2);
     assert!(again.len() == 1 && again[0].rev > plans[0].rev);
+}
+
+#[test]
+fn a_plan_that_says_nothing_any_more_is_said_again_when_it_may_be_lost() {
+    let mut rig = rig();
+    rig.enrolled("abc/one");
+    let it = meeting("m-one", NOW + HOUR);
+    rig.plan(&it);
+    rig.join();
+    rig.told(NOW);
+    rig.plan(&Meeting {
+        cancelled_ms: Some(NOW),
+        ..it
+    });
+    // What is told now is lost on the way.
+    let lost = rig.told(NOW + 5000);
+    assert_eq!((lost.len(), lost[0].meetings.len()), (1, 0));
+    assert!(rig.told(NOW + 10_000).is_empty());
+    rig.join();
+    let again = rig.told(NOW + 15_000);
+    assert_eq!((again.len(), again[0].meetings.len()), (1, 0));
+    assert!(again[0].rev > lost[0].rev);
+    let mut rig = rig.again();
+    let anew = rig.told(NOW + 20_000);
+    assert_eq!((anew.len(), anew[0].meetings.len()), (1, 0));
+}
+
+#[test]
+fn a_plan_that_was_taken_back_is_taken_back_again_when_that_may_be_lost() {
+    let mut rig = rig();
+    let one = rig.enrolled("abc/one");
+    rig.plan(&meeting("m-one", NOW + HOUR));
+    rig.join();
+    rig.told(NOW);
+    rig.decide(&one, KeyState::Revoked);
+    let taken_back = |rig: &mut Rig, now_ms: i64| {
+        let publish = rig.desk.tick(now_ms).unwrap().publish;
+        let mine = publish.iter().filter(|p| p.topic == one.topic("plan"));
+        mine.filter(|p| p.payload.is_empty() && p.retain).count()
+    };
+    assert_eq!(taken_back(&mut rig, NOW + 5000), 1);
+    assert_eq!(taken_back(&mut rig, NOW + 10_000), 0);
+    rig.join();
+    assert_eq!(taken_back(&mut rig, NOW + 15_000), 1);
+    let mut rig = rig.again();
+    assert_eq!(taken_back(&mut rig, NOW + 20_000), 1);
+    assert_eq!(taken_back(&mut rig, NOW + 25_000), 0);
+}
+
+#[test]
+fn a_plan_that_did_not_leave_the_program_is_owed_again() {
+    let mut rig = rig();
+    let one = rig.enrolled("abc/one");
+    rig.plan(&meeting("m-one", NOW + HOUR));
+    rig.desk.tick(NOW).unwrap();
+    let dropped = rig.desk.tick(NOW + BROKER_LEARNS_MS).unwrap().publish;
+    assert_eq!(dropped[0].topic, one.topic("plan"));
+    rig.desk.not_sent(&dropped[0]);
+    assert_eq!(rig.told(NOW + 5000).len(), 1);
+    assert!(rig.told(NOW + 10_000).is_empty());
+}
+
+#[test]
+fn a_clock_that_is_set_back_makes_no_room_wait_for_its_plan() {
+    let mut rig = rig();
+    rig.enrolled("abc/one");
+    rig.plan(&meeting("m-one", NOW + HOUR));
+    // Owed for a moment later, and then it is an hour before that.
+    assert!(rig.desk.tick(NOW).unwrap().publish.is_empty());
+    assert_eq!(rig.told(NOW - HOUR).len(), 1);
+}
+
+#[test]
+fn a_damaged_meeting_hides_no_other() {
+    let mut rig = rig();
+    rig.enrolled("abc/one");
+    for id in ["m-broken", "m-sound"] {
+        rig.plan(&meeting(id, NOW + HOUR));
+    }
+    rusqlite::Connection::open(rig.dir.path().join("hub.db"))
+        .unwrap()
+        .execute("UPDATE meeting SET rooms = '{' WHERE id = 'm-broken'", [])
+        .unwrap();
+    let plans = rig.told(NOW);
+    let ids: Vec<&str> = plans[0].meetings.iter().map(|m| m.id.as_str()).collect();
+    assert_eq!(ids, ["m-sound"]);
 }
 
 #[test]
@@ -233,9 +320,17 @@ fn a_full_disk_tells_no_plan_and_forgets_no_receipt() {
     let mut other = SqliteStore::open(&dir.path().join("hub.db")).unwrap();
     decide(&mut other, &it.at, it.key.kid(), KeyState::Approved, NOW).unwrap();
     other.put_meeting(&meeting("m-one", NOW + HOUR)).unwrap();
-    assert_eq!(desk.tick(NOW).unwrap().publish.len(), 1, "the receipt");
+    let receipts = desk.tick(NOW).unwrap().publish;
+    let [receipt] = &receipts[..] else {
+        panic!("one receipt: {receipts:?}");
+    };
+    let receipt = receipt.clone();
     full.set(true);
-    assert!(desk.tick(NOW + BROKER_LEARNS_MS).is_err());
+    // A receipt that waits for its turn goes out although no plan can be written down.
+    desk.delay(NOW, vec![receipt.clone()]);
+    let answer = desk.tick(NOW + BROKER_LEARNS_MS).unwrap();
+    assert_eq!(answer.publish, [receipt]);
+    assert!(answer.trouble.is_some());
     full.set(false);
     let publish = desk.tick(NOW + BROKER_LEARNS_MS).unwrap().publish;
     let topics: Vec<&str> = publish.iter().map(|p| p.topic.as_str()).collect();

@@ -56,25 +56,28 @@ pub fn why_text(room: &RoomState, lang: Lang) -> String {
 /// Whether a room was checked for a meeting, and by when it has to be.
 #[must_use]
 pub fn checked_text(part: &Part, lang: Lang, now_ms: i64) -> String {
-    let Some(checked) = part.checked.as_ref().filter(|_| part.reported) else {
+    if !part.reported {
         let key = if part.late {
             "late-for-it"
         } else {
             "not-checked-for-it"
         };
         return by(lang, key, part.limit_ms);
-    };
-    let time = text::moment(lang, checked.measured_ms, now_ms);
-    let mut params = Params::from([("time".to_owned(), time.into())]);
-    if let Some(checkpoint) = &checked.checkpoint {
-        params.insert("checkpoint".to_owned(), text::clean(checkpoint).into());
     }
-    let key = if checked.checkpoint.is_some() {
-        "checked-for-it"
-    } else {
-        "checked-at"
+    // A run by hand, or one that names another meeting at the same moment, has no checkpoint of this one.
+    let for_it = part.checked.as_ref();
+    let for_it = for_it.filter(|it| part.heard_ms.is_none_or(|ms| ms == it.measured_ms));
+    let made_ms = part.heard_ms.or_else(|| for_it.map(|it| it.measured_ms));
+    let mut params = Params::new();
+    if let Some(ms) = made_ms {
+        params.insert("time".to_owned(), text::moment(lang, ms, now_ms).into());
+    }
+    let checkpoint = for_it.and_then(|it| it.checkpoint.as_deref());
+    let Some(checkpoint) = checkpoint else {
+        return text::ui(lang, "checked-at", &params);
     };
-    text::ui(lang, key, &params)
+    params.insert("checkpoint".to_owned(), text::clean(checkpoint).into());
+    text::ui(lang, "checked-for-it", &params)
 }
 
 fn by(lang: Lang, key: &str, limit_ms: i64) -> String {
@@ -86,22 +89,14 @@ fn by(lang: Lang, key: &str, limit_ms: i64) -> String {
 }
 
 /// A room that is out of reach while nobody needs it has as a rule been switched off: cutting power after the
-/// meeting is the regulation (R44), so it is not called overdue.
+/// meeting is the regulation (R44), so it is not called overdue. One with a meeting further ahead has one planned.
 pub(super) fn state_key(room: &RoomState) -> &'static str {
+    let presence = room.standing.presence.as_ref();
+    let lost = presence.is_some_and(|p| p.state == PresenceState::Lost);
     match room.view {
-        View::Silent
-            if room
-                .standing
-                .presence
-                .as_ref()
-                .is_some_and(|p| p.state == PresenceState::Lost) =>
-        {
-            if is_due(room) {
-                "lost-due"
-            } else {
-                "lost"
-            }
-        }
+        View::Silent if lost && is_due(room) => "lost-due",
+        View::Silent | View::NotNeeded if lost => "lost",
+        View::NotNeeded if room.meeting.is_some() => "not-yet",
         view => view.word(),
     }
 }

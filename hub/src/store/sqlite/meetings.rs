@@ -16,11 +16,22 @@ const COLUMNS: &str = "SELECT id, org, subject, rooms, chair, start_ms, rehearsa
                        slides, video, rate_kbps, created_ms, changed_ms, cancelled_ms FROM meeting";
 
 pub(super) fn all(c: &Connection, ending_after_ms: i64) -> Result<Vec<Meeting>> {
-    c.prepare_cached(&format!(
+    let mut statement = c.prepare_cached(&format!(
         "{COLUMNS} WHERE start_ms + length_min * 60000 > ?1 ORDER BY start_ms, id"
-    ))?
-    .query_map([ending_after_ms], meeting)?
-    .collect()
+    ))?;
+    let mut rows = statement.query([ending_after_ms])?;
+    let mut meetings = Vec::new();
+    while let Some(row) = rows.next()? {
+        match meeting(row) {
+            Ok(meeting) => meetings.push(meeting),
+            // One that is damaged is not to keep rooms from hearing of the others.
+            Err(e) => {
+                let id: String = row.get(0).unwrap_or_default();
+                tracing::error!(id, error = %e, "a meeting in the database is damaged and left out; add it anew");
+            }
+        }
+    }
+    Ok(meetings)
 }
 
 pub(super) fn one(c: &Connection, id: &Name) -> Result<Option<Meeting>> {

@@ -232,6 +232,7 @@ fn every_word_of_the_wire_has_its_text() {
             "silent",
             "sleeping",
             "not-needed",
+            "not-yet",
             "not-on-yet",
             "lost-due",
             "pending",

@@ -100,7 +100,7 @@ fn the_worst_room_comes_first_with_its_check_for_this_meeting() {
     assert_eq!(view.clock, "Còn 1 giờ 15 phút");
     assert_eq!(
         view.sum,
-        "62/64 điểm cầu đã báo cho phiên này, 2 điểm cầu quá hạn 06:30 chưa báo"
+        "63/64 điểm cầu đã báo cho phiên này, 1 điểm cầu quá hạn 06:33 chưa báo"
     );
     let line = |at: &str| view.rooms.iter().find(|line| line.row.at.ends_with(at)).unwrap();
     assert_eq!(view.rooms[0].row.at, "quang-ninh/cam-pha");
@@ -110,10 +110,10 @@ fn the_worst_room_comes_first_with_its_check_for_this_meeting() {
     );
     assert_eq!(
         line("co-to").checked,
-        "quá hạn 06:30, chưa kiểm tra cho phiên này"
+        "quá hạn 06:33, chưa kiểm tra cho phiên này"
     );
     assert_eq!(line("co-to").row.state, "Quá giờ, chưa có kết quả");
-    assert_eq!(line("co-to").row.why, "Chưa nhận được kết quả, hạn là 06:30");
+    assert_eq!(line("co-to").row.why, "Chưa nhận được kết quả, hạn là 06:33");
     assert_eq!(line("co-to").row.sign, Sign::Fail);
     assert_eq!(line("van-don").row.state, "Mất liên lạc với hộp");
     assert_eq!(line("cam-pha").row.duty.as_ref().unwrap().1, "0912 345 678");
@@ -123,7 +123,7 @@ fn the_worst_room_comes_first_with_its_check_for_this_meeting() {
         [
             ("Giờ họp chính thức", "08:00 · 120 phút"),
             ("Loại phiên họp", "Phiên họp chính thức"),
-            ("Kiểm tra cho phiên này", "T-90, trước 06:30"),
+            ("Kiểm tra cho phiên này", "T-90, trước 06:33"),
             ("Tổng duyệt", "14:05 ngày 24/11/2026"),
             ("Điểm cầu chủ tọa", "UBND phường Hồng Gai"),
             ("Yêu cầu", "trình chiếu, 4096 kbit/s"),
@@ -181,7 +181,7 @@ fn the_next_meeting_stands_above_the_fleet_and_on_a_rooms_page() {
             ("m-today", "Phiên họp tới: Giao ban m-today, 15:45, còn 9 giờ"),
         ]
     );
-    assert_eq!(view.next[0].sum, "62/64 điểm cầu đã báo cho phiên này");
+    assert_eq!(view.next[0].sum, "63/64 điểm cầu đã báo cho phiên này");
     let far = Agenda::new([later("m-far", 30), later("m-farther", 31)]);
     assert_eq!(
         top(Asked::default(), &far, &all).next.len(),
@@ -199,7 +199,7 @@ fn the_next_meeting_stands_above_the_fleet_and_on_a_rooms_page() {
     let next = room(&of_room, Lang::Vi, NOW).next.unwrap();
     assert_eq!(
         (next.id.as_str(), next.checked.as_str()),
-        ("m-2026-11-25-01", "quá hạn 06:30, chưa kiểm tra cho phiên này")
+        ("m-2026-11-25-01", "đã kiểm tra cho phiên này lúc 06:40")
     );
 }
 
@@ -215,7 +215,7 @@ fn what_a_meeting_makes_of_a_room_is_said() {
     let waits = state(&off, &agenda, NOW - 34 * MINUTE);
     assert_eq!((waits.view, room_sign(&waits)), (View::NotOnYet, Sign::Warn));
     assert_eq!(view_text(&waits, Lang::Vi), "Chưa bật thiết bị");
-    assert_eq!(why_text(&waits, Lang::Vi), "Cần có kết quả trước 06:30");
+    assert_eq!(why_text(&waits, Lang::Vi), "Cần có kết quả trước 06:33");
     let late = state(&off, &agenda, NOW);
     assert_eq!((late.view, room_sign(&late)), (View::Silent, Sign::Fail));
     assert_eq!(view_text(&late, Lang::Vi), "Mất liên lạc với hộp");
@@ -241,6 +241,24 @@ fn what_a_meeting_makes_of_a_room_is_said() {
     let idle = state(&old, &far, before + 1000 * MINUTE);
     assert_eq!((idle.view, room_sign(&idle)), (View::NotNeeded, Sign::Skipped));
     assert_eq!(why_text(&idle, Lang::Vi), "", "an old fault is no reason");
+    assert_eq!(
+        view_text(&idle, Lang::Vi),
+        "Chưa đến giờ kiểm tra",
+        "a meeting is planned"
+    );
+    let over = Agenda::new([Meeting {
+        start_ms: NOW - 3000 * MINUTE,
+        rehearsal_ms: None,
+        ..briefing()
+    }]);
+    let idle = state(&old, &over, before + 1000 * MINUTE);
+    assert_eq!(view_text(&idle, Lang::Vi), "Không có lịch họp");
+    let cut = state(&off, &over, NOW);
+    assert_eq!((cut.view, room_sign(&cut)), (View::NotNeeded, Sign::Skipped));
+    assert_eq!(
+        view_text(&cut, Lang::Vi),
+        "Không liên lạc được (có thể đã ngắt điện)"
+    );
 }
 
 #[test]
