@@ -1,6 +1,6 @@
 //! What becomes of the line's figures: good, each fault, at each limit, unknown, and one red line for one cause.
 
-use bridgepoint_hw::reading::AnsweredBy;
+use bridgepoint_hw::reading::{AnsweredBy, GatewayReading};
 use bridgepoint_protocol::claims::Finding;
 use bridgepoint_protocol::claims::Status::{Fail, Pass, Skipped, Unknown, Warn};
 use bridgepoint_protocol::line::estimate::{Figures, Jitter};
@@ -11,6 +11,7 @@ use crate::config;
 use crate::line::{Cut, testing};
 
 const SILENCE: ProbeError = ProbeError::NoAnswer { waited_ms: 3000 };
+const SILENT: Stream = Stream::Tried(Ok(Outcome::Silent { waited_ms: 3000 }));
 const AT_MS: i64 = 1_764_060_000_000;
 
 fn good() -> Asked {
@@ -116,13 +117,65 @@ fn a_dead_router_is_one_red_line() {
     let asked = Asked {
         gateway: Some(Err(SILENCE)),
         mcu: Some(Err(SILENCE)),
-        stream: Stream::NotTried,
+        stream: SILENT,
         ..good()
     };
     let mut expected = [WAITS; 8];
     expected[0] = (Fail, "line.gateway-down");
     assert_eq!(says(&asked), rows(expected));
     assert_eq!(finding("line.mcu", &asked).params["check"], "line.gateway");
+}
+
+#[test]
+fn a_router_that_is_silent_while_something_behind_it_answers_is_there() {
+    let silent = |mcu, stream| Asked {
+        gateway: Some(Err(SILENCE)),
+        mcu,
+        stream,
+        ..good()
+    };
+    let mut expected = [OK; 8];
+    expected[0] = (Unknown, "no-answer");
+    assert_eq!(says(&silent(good().mcu, good().stream)), rows(expected));
+    // The reflector alone proves it, and a refusal does.
+    expected[1] = (Fail, "line.mcu-down");
+    assert_eq!(says(&silent(Some(Err(SILENCE)), good().stream)), rows(expected));
+    let refused = Some(Ok(KnockReading {
+        answer: Knock::Refused,
+        took_ms: 9.0,
+    }));
+    let mut expected = [(Unknown, "no-answer"); 8];
+    expected[1] = (Fail, "line.mcu-down");
+    assert_eq!(says(&silent(refused, SILENT)), rows(expected));
+}
+
+#[test]
+fn a_name_that_is_not_looked_up_is_nobodys_silence() {
+    let asked = Asked {
+        gateway: Some(Err(ProbeError::NoName)),
+        mcu: Some(Err(ProbeError::NoName)),
+        stream: Stream::Tried(Err(ProbeError::NoName)),
+        ..good()
+    };
+    assert_eq!(says(&asked), rows([(Unknown, "no-name"); 8]));
+    // What is known all the same is judged.
+    let asked = Asked {
+        gateway: Some(Err(ProbeError::NoName)),
+        ..good()
+    };
+    let mut expected = [OK; 8];
+    expected[0] = (Unknown, "no-name");
+    assert_eq!(says(&asked), rows(expected));
+    // A silent MCU and a reflector that nobody could ask: not the province.
+    let asked = Asked {
+        gateway: Some(Err(ProbeError::NoName)),
+        mcu: Some(Err(SILENCE)),
+        stream: SILENT,
+        ..good()
+    };
+    let mut expected = [(Unknown, "no-answer"); 8];
+    expected[0] = (Unknown, "no-name");
+    assert_eq!(says(&asked), rows(expected));
 }
 
 #[test]

@@ -14,6 +14,7 @@ const NOT_LEARNT: [&str; 15] = [
     "timeout",
     "cancelled",
     "closed",
+    "no-name",
     "not-present",
     "ended-early",
     "mic.maybe-off",
