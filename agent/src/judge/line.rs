@@ -197,8 +197,14 @@ fn carried(way: &Way, check: &str, rate_kbps: u32, bench: Bench<'_>) -> Judged {
     let (Some(offered), Some(delivered)) = (way.offered_kbps, way.delivered_kbps) else {
         return untold();
     };
+    let queue = way.jitter.is_some_and(|jitter| jitter.pdv_p95_ms >= QUEUE_MS);
+    // One packet that comes late stretches the time that all took. Where every packet is accounted for and no queue has
+    // grown, the line has carried what has arrived.
+    let arrived = way.loss.filter(|loss| loss.exact && !queue);
     let share = if offered > 0.0 {
-        (delivered / offered).min(1.0)
+        (delivered / offered)
+            .max(arrived.map_or(0.0, |loss| 1.0 - loss.share))
+            .min(1.0)
     } else {
         0.0
     };
@@ -224,9 +230,19 @@ fn carried(way: &Way, check: &str, rate_kbps: u32, bench: Bench<'_>) -> Judged {
     let judged = Judged::ranged(value, "kbit/s", limit.as_ref(), code, code)
         .param("share", tenths(share * 100.0))
         .maybe("queue", way.jitter.map(|jitter| tenths(jitter.pdv_p95_ms)));
-    let queue = way.jitter.is_some_and(|jitter| jitter.pdv_p95_ms >= QUEUE_MS);
-    if judged.status == Status::Warn && !queue {
-        // A little is missing and no queue has grown: packets were lost on a line that is wide enough.
+    let told_as_loss = match judged.status {
+        Status::Warn => true,
+        // Where nothing arrives there is nothing that could have stood in a queue.
+        Status::Fail => {
+            way.jitter.is_some()
+                && way
+                    .loss
+                    .is_some_and(|loss| lost(loss, bench.profile().limit(LOSS)) == Status::Fail)
+        }
+        _ => false,
+    };
+    if told_as_loss && !queue {
+        // Packets are missing and no queue has grown: they were lost on a line that is wide enough.
         return Judged {
             value: judged.value,
             unit: judged.unit,
@@ -267,7 +283,8 @@ fn loss(up: &Way, down: &Way, narrow: Option<(&str, String)>, bench: Bench<'_>) 
         .param("at-most", hundredths(loss.high * 100.0))
 }
 
-/// One direction's loss: beyond the limit only when it surely is, within it only when it surely is.
+/// One direction's loss: a fault only when the whole interval is one, unknown when a part of it is; else what the share
+/// itself says.
 fn lost(loss: Loss, limit: Option<&Limit>) -> Status {
     let place = |share: f64| limit.map_or(Within::Passing, |limit| limit.place(share * 100.0));
     match (place(loss.low), place(loss.high), place(loss.share)) {

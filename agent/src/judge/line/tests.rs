@@ -3,7 +3,8 @@
 use bridgepoint_hw::reading::{AnsweredBy, GatewayReading};
 use bridgepoint_protocol::claims::Finding;
 use bridgepoint_protocol::claims::Status::{Fail, Pass, Skipped, Unknown, Warn};
-use bridgepoint_protocol::line::estimate::{Figures, Jitter};
+use bridgepoint_protocol::line::estimate::{self, Back, Figures, Jitter, Sent, Trial};
+use bridgepoint_protocol::line::wire::control::Summary;
 
 use super::super::Observation;
 use super::*;
@@ -106,7 +107,7 @@ fn losing(up: u32, down: u32) -> Asked {
 fn a_good_line_is_all_green_with_its_figures() {
     assert_eq!(says(&good()), rows([OK; 8]));
     let up = finding("line.up", &good());
-    assert_eq!((up.value, up.unit.as_deref()), (Some(4095.0), Some("kbit/s")));
+    assert_eq!((up.value, up.unit.as_deref()), (Some(4096.0), Some("kbit/s")));
     assert_eq!(up.low, Some(4096.0 * 0.97));
     assert_eq!(finding("line.rtt", &good()).value, Some(9.5));
     assert_eq!(finding("line.gateway", &good()).params["by"], "echo");
@@ -327,6 +328,34 @@ fn five_in_a_hundred_lost_are_lost_packets_and_no_narrow_line() {
 }
 
 #[test]
+fn twelve_in_a_hundred_lost_without_a_queue_are_lost_packets_too() {
+    assert_eq!(
+        says(&losing(179, 0)),
+        rows([OK, OK, OK, WAITS, OK, (Fail, "line.loss"), OK, OK])
+    );
+    assert_eq!(
+        says(&losing(0, 179)),
+        rows([OK, OK, OK, OK, WAITS, (Fail, "line.loss"), OK, OK])
+    );
+    // A rate that is too low while hardly a packet is missing, and not all are accounted for, is not explained by loss.
+    let asked = of(|figures| {
+        figures.up.loss.as_mut().unwrap().exact = false;
+        figures.up.delivered_kbps = Some(3000.0);
+    });
+    assert_eq!(finding("line.up", &asked).status(), Fail);
+}
+
+#[test]
+fn one_late_packet_makes_no_line_narrow() {
+    let asked = of(|figures| {
+        for way in [&mut figures.up, &mut figures.down] {
+            way.delivered_kbps = way.offered_kbps.map(|kbps| kbps * 0.8);
+        }
+    });
+    assert_eq!(says(&asked), rows([OK; 8]));
+}
+
+#[test]
 fn loss_at_its_limits() {
     let loss = |lost| {
         let finding = finding("line.loss", &losing(lost, 0));
@@ -412,28 +441,44 @@ fn rates_at_their_limits() {
     assert_eq!([97.1, 96.9, 90.1, 89.9].map(up), [Pass, Warn, Warn, Fail]);
 }
 
+/// A stream of 1000 packets, one each 2 ms, of which the reflector got the first `got`, and whose answers all got lost.
+fn nothing_back(got: u32) -> Asked {
+    let sent: Vec<Sent> = (0..1000)
+        .map(|seq| Sent {
+            seq,
+            sent_ns: u64::from(seq) * 2_000_000,
+            bytes: 996,
+        })
+        .collect();
+    let back: [Back; 0] = [];
+    let summary = Summary {
+        received: got,
+        replied: got,
+        highest: got.saturating_sub(1),
+        bytes: u64::from(got) * 996,
+        first_ns: 1_000,
+        last_ns: 1_000 + u64::from(got.saturating_sub(1)) * 2_000_000,
+        ..Summary::default()
+    };
+    let figures = estimate::figures(&Trial {
+        sent: &sent,
+        back: &back,
+        summary: Some(&summary),
+        wanted_kbps: 4096,
+        overhead: 28,
+        longest_gap_ms: 500.0,
+    });
+    of(|told| *told = figures)
+}
+
 #[test]
 fn when_nothing_comes_back_only_the_direction_that_failed_is_red() {
-    let nothing = |way: &mut Way| {
-        way.loss = Some(testing::loss(1491, 1491));
-        way.delivered_kbps = Some(0.0);
-        way.jitter = None;
-    };
-    let asked = of(|figures| {
-        nothing(&mut figures.up);
-        figures.down = Way::default();
-        (figures.back, figures.round_trip) = (0, None);
-    });
     assert_eq!(
-        says(&asked),
+        says(&nothing_back(0)),
         rows([OK, OK, OK, (Fail, "line.up-low"), WAITS, WAITS, WAITS, WAITS])
     );
-    let asked = of(|figures| {
-        nothing(&mut figures.down);
-        (figures.back, figures.round_trip) = (0, None);
-    });
     assert_eq!(
-        says(&asked),
+        says(&nothing_back(1000)),
         rows([OK, OK, OK, OK, (Fail, "line.down-low"), WAITS, WAITS, WAITS])
     );
 }
