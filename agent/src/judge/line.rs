@@ -141,7 +141,6 @@ fn streamed(pattern: &str, asked: &Asked, bench: Bench<'_>, at_ms: i64) -> Judge
         }
         // It answers: that is all that was asked of it.
         Outcome::NotGranted(_) if pattern == REFLECTOR => Judged::pass(),
-        Outcome::NotGranted(NoGrant::Busy) => Judged::unknown("busy"),
         Outcome::NotGranted(NoGrant::NoSlot) => Judged::unknown("line.no-slot"),
         Outcome::NotGranted(NoGrant::Unfit) => Judged::unknown("refused"),
         Outcome::Measured(measured) => {

@@ -151,6 +151,7 @@ async fn stream(
         org: room.org.clone(),
         room: room.room.clone(),
         rate_kbps,
+        time_ms: u64::try_from(edge.remaining().as_millis()).unwrap_or(u64::MAX),
     };
     media::ask(media, &test, edge).await
 }

@@ -264,11 +264,7 @@ fn in_a_call_nothing_is_sent_and_the_knocks_are_judged() {
 
 #[test]
 fn a_refusal_of_the_reflector_is_never_a_fault() {
-    for (why, code) in [
-        (NoGrant::Busy, "busy"),
-        (NoGrant::NoSlot, "line.no-slot"),
-        (NoGrant::Unfit, "refused"),
-    ] {
+    for (why, code) in [(NoGrant::NoSlot, "line.no-slot"), (NoGrant::Unfit, "refused")] {
         let asked = Asked {
             stream: Stream::Tried(Ok(Outcome::NotGranted(why))),
             ..good()
