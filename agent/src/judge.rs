@@ -277,6 +277,7 @@ fn unanswered(why: &ProbeError) -> Judged {
         ProbeError::NoAnswer { waited_ms } => {
             Judged::unknown("no-answer").param("value", seconds(*waited_ms))
         }
+        ProbeError::NoName => Judged::unknown("no-name"),
         ProbeError::TimedOut { waited_ms } => {
             Judged::unknown("timeout").param("seconds", seconds(*waited_ms))
         }

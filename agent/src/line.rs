@@ -3,7 +3,7 @@
 //!
 //! The agent's part of it is [`ask()`]; the stream itself is made in the media child ([`child`]), because GStreamer makes
 //! it: only figures come back over that border ([`order`]). [`shape`] says what a call of a rate looks like in packets,
-//! [`dead`] when a line is so bad that going on would only harm others.
+//! [`dead`] when a line is so bad that going on would only harm others, [`turn`] when a reflector without room is asked again.
 //! What the datagrams say and how figures come of them is `bridgepoint_protocol::line`.
 
 mod ask;
@@ -11,6 +11,7 @@ pub(crate) mod child;
 mod dead;
 mod order;
 mod shape;
+mod turn;
 
 pub(crate) use ask::{Asked, PlannedLine, Stream, ask};
 pub(crate) use dead::Cut;

@@ -3,7 +3,7 @@
 //!
 //! A figure that the box itself has spoilt, or that is too unsure to decide, is unknown and never a fault.
 
-use bridgepoint_hw::reading::{Answer, GatewayReading, Knock, KnockReading, ProbeError};
+use bridgepoint_hw::reading::{Knock, KnockReading, ProbeError};
 use bridgepoint_protocol::claims::Status;
 use bridgepoint_protocol::envelope::sha256_hex;
 use bridgepoint_protocol::line::estimate::{Loss, Way};
@@ -28,13 +28,10 @@ const MINUTE_MS: i64 = 60_000;
 
 pub(super) fn judge(pattern: &str, asked: &Asked, bench: Bench<'_>, at_ms: i64) -> Judged {
     if pattern == GATEWAY {
-        return gateway(asked.gateway.as_ref(), bench);
+        return gateway(asked, bench);
     }
-    if let Some(Err(why)) = &asked.gateway {
-        return match why {
-            ProbeError::NoAnswer { .. } => Judged::depends_on(GATEWAY, "line.gateway-down"),
-            other => unanswered(other),
-        };
+    if router_down(asked) {
+        return Judged::depends_on(GATEWAY, "line.gateway-down");
     }
     match pattern {
         MCU => mcu(asked, bench, at_ms),
@@ -43,8 +40,21 @@ pub(super) fn judge(pattern: &str, asked: &Asked, bench: Bench<'_>, at_ms: i64) 
     }
 }
 
-fn gateway(answer: Option<&Answer<GatewayReading>>, bench: Bench<'_>) -> Judged {
-    match answer {
+/// Whether the router is silent, and nothing behind it proves that it is there all the same.
+fn router_down(asked: &Asked) -> bool {
+    let behind = matches!(asked.mcu, Some(Ok(_))) || reflector_answered(asked);
+    matches!(asked.gateway, Some(Err(ProbeError::NoAnswer { .. }))) && !behind
+}
+
+fn reflector_answered(asked: &Asked) -> bool {
+    matches!(
+        asked.stream,
+        Stream::Tried(Ok(Outcome::Measured(_) | Outcome::NotGranted(_)))
+    )
+}
+
+fn gateway(asked: &Asked, bench: Bench<'_>) -> Judged {
+    match &asked.gateway {
         None => Judged::skipped("not-configured"),
         Some(Ok(reading)) => {
             let limit = bench.profile().limit(GATEWAY);
@@ -54,7 +64,7 @@ fn gateway(answer: Option<&Answer<GatewayReading>>, bench: Bench<'_>) -> Judged 
             };
             judged.param("by", reading.by.word())
         }
-        Some(Err(ProbeError::NoAnswer { .. })) => Judged::fail("line.gateway-down"),
+        Some(Err(_)) if router_down(asked) => Judged::fail("line.gateway-down"),
         Some(Err(why)) => unanswered(why),
     }
 }
@@ -72,6 +82,10 @@ fn mcu(asked: &Asked, bench: Bench<'_>, at_ms: i64) -> Judged {
         })) => Judged::fail("line.mcu-down").param("answer", "refused"),
         // Two that are silent behind a router that is not: it is the way there.
         Some(Err(ProbeError::NoAnswer { .. })) if province_silent(asked) => out_of_reach(bench, at_ms),
+        // Nothing is known of the way there: the silence may be anybody's.
+        Some(Err(why)) if matches!(asked.gateway, Some(Err(_))) && !reflector_answered(asked) => {
+            unanswered(why)
+        }
         Some(Err(ProbeError::NoAnswer { .. })) => Judged::fail("line.mcu-down").param("answer", "silent"),
         Some(Err(why)) => unanswered(why),
     }
@@ -119,15 +133,14 @@ fn streamed(pattern: &str, asked: &Asked, bench: Bench<'_>, at_ms: i64) -> Judge
             });
             match &asked.gateway {
                 // Nobody knows on which side of the room's wall it is.
-                None => silence,
-                Some(_) if province_silent(asked) => Judged::depends_on(MCU, "line.hub-down"),
-                Some(_) if pattern == REFLECTOR => out_of_reach(bench, at_ms),
-                Some(_) => Judged::depends_on(REFLECTOR, "line.hub-down"),
+                None | Some(Err(_)) => silence,
+                Some(Ok(_)) if province_silent(asked) => Judged::depends_on(MCU, "line.hub-down"),
+                Some(Ok(_)) if pattern == REFLECTOR => out_of_reach(bench, at_ms),
+                Some(Ok(_)) => Judged::depends_on(REFLECTOR, "line.hub-down"),
             }
         }
         // It answers: that is all that was asked of it.
         Outcome::NotGranted(_) if pattern == REFLECTOR => Judged::pass(),
-        Outcome::NotGranted(NoGrant::Busy) => Judged::unknown("busy"),
         Outcome::NotGranted(NoGrant::NoSlot) => Judged::unknown("line.no-slot"),
         Outcome::NotGranted(NoGrant::Unfit) => Judged::unknown("refused"),
         Outcome::Measured(measured) => {
@@ -183,8 +196,14 @@ fn carried(way: &Way, check: &str, rate_kbps: u32, bench: Bench<'_>) -> Judged {
     let (Some(offered), Some(delivered)) = (way.offered_kbps, way.delivered_kbps) else {
         return untold();
     };
+    let queue = way.jitter.is_some_and(|jitter| jitter.pdv_p95_ms >= QUEUE_MS);
+    // One packet that comes late stretches the time that all took. Where every packet is accounted for and no queue has
+    // grown, the line has carried what has arrived.
+    let arrived = way.loss.filter(|loss| loss.exact && !queue);
     let share = if offered > 0.0 {
-        (delivered / offered).min(1.0)
+        (delivered / offered)
+            .max(arrived.map_or(0.0, |loss| 1.0 - loss.share))
+            .min(1.0)
     } else {
         0.0
     };
@@ -210,9 +229,19 @@ fn carried(way: &Way, check: &str, rate_kbps: u32, bench: Bench<'_>) -> Judged {
     let judged = Judged::ranged(value, "kbit/s", limit.as_ref(), code, code)
         .param("share", tenths(share * 100.0))
         .maybe("queue", way.jitter.map(|jitter| tenths(jitter.pdv_p95_ms)));
-    let queue = way.jitter.is_some_and(|jitter| jitter.pdv_p95_ms >= QUEUE_MS);
-    if judged.status == Status::Warn && !queue {
-        // A little is missing and no queue has grown: packets were lost on a line that is wide enough.
+    let told_as_loss = match judged.status {
+        Status::Warn => true,
+        // Where nothing arrives there is nothing that could have stood in a queue.
+        Status::Fail => {
+            way.jitter.is_some()
+                && way
+                    .loss
+                    .is_some_and(|loss| lost(loss, bench.profile().limit(LOSS)) == Status::Fail)
+        }
+        _ => false,
+    };
+    if told_as_loss && !queue {
+        // Packets are missing and no queue has grown: they were lost on a line that is wide enough.
         return Judged {
             value: judged.value,
             unit: judged.unit,
@@ -253,7 +282,8 @@ fn loss(up: &Way, down: &Way, narrow: Option<(&str, String)>, bench: Bench<'_>) 
         .param("at-most", hundredths(loss.high * 100.0))
 }
 
-/// One direction's loss: beyond the limit only when it surely is, within it only when it surely is.
+/// One direction's loss: a fault only when the whole interval is one, unknown when a part of it is; else what the share
+/// itself says.
 fn lost(loss: Loss, limit: Option<&Limit>) -> Status {
     let place = |share: f64| limit.map_or(Within::Passing, |limit| limit.place(share * 100.0));
     match (place(loss.low), place(loss.high), place(loss.share)) {

@@ -852,6 +852,7 @@ fn what_was_missed_is_unknown_and_never_passes() {
         ProbeError::Refused,
         ProbeError::Busy,
         ProbeError::Stale,
+        ProbeError::NoName,
         ProbeError::NotPresent,
     ] {
         for id in [

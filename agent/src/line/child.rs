@@ -9,8 +9,8 @@ use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::ops::ControlFlow;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
 use std::time::{Duration, Instant};
 
 use bridgepoint_hw::media::border::{Asked, Refusal};
@@ -28,6 +28,7 @@ use ring::rand::{SecureRandom as _, SystemRandom};
 use super::dead::{Cut, LookOut};
 use super::order::{LineTest, Measured, NoGrant, Outcome};
 use super::shape::CallShape;
+use super::turn::Turns;
 
 /// How long the reflector is asked for the test, and for its counts.
 const ASKING: Duration = Duration::from_secs(3);
@@ -36,6 +37,12 @@ const CLOSING: Duration = Duration::from_secs(2);
 /// How long the last answers may take, and how long a silence says that there are no more.
 const TAIL: Duration = Duration::from_millis(1_500);
 const QUIET: Duration = Duration::from_millis(500);
+
+/// What starting and ending this child may cost, and a stream that a busy box has held up.
+const SPARE: Duration = Duration::from_secs(4);
+
+/// So much of what has come is taken at once when the next packet is due.
+const TAKEN_AT_ONCE: u32 = 64;
 
 /// How often the reading thread looks whether it is to end.
 const LOOK_UP: Duration = Duration::from_millis(100);
@@ -76,8 +83,11 @@ struct Session {
     socket: UdpSocket,
     heard: Receiver<Heard>,
     ended: Arc<AtomicBool>,
+    /// What the reading thread could not hand on.
+    left: Arc<AtomicU32>,
     clock: fn() -> Instant,
     began: Instant,
+    shape: CallShape,
     overhead: u32,
 }
 
@@ -95,10 +105,14 @@ impl Session {
         })?;
         let began = clock();
         let ended = Arc::new(AtomicBool::new(false));
-        let (tell, heard) = channel();
+        let element = u32::try_from(rtp::STAMP_BYTES).unwrap_or(u32::MAX);
+        let shape = CallShape::of(test.rate_kbps, overhead, element);
+        let left = Arc::new(AtomicU32::new(0));
+        let (tell, heard) = sync_channel(most_back(shape));
         let ears = Ears {
             socket: socket.try_clone().map_err(|error| own_fault(&error))?,
             ended: Arc::clone(&ended),
+            left: Arc::clone(&left),
             tell,
             clock,
             began,
@@ -111,16 +125,17 @@ impl Session {
             socket,
             heard,
             ended,
+            left,
             clock,
             began,
+            shape,
             overhead,
         })
     }
 
     /// Asks, streams, closes, and makes figures of it.
     fn run(&self, test: &LineTest) -> Result<Outcome, Refusal> {
-        let element = u32::try_from(rtp::STAMP_BYTES).unwrap_or(u32::MAX);
-        let shape = CallShape::of(test.rate_kbps, self.overhead, element);
+        let shape = self.shape;
         let wish = Wish {
             room: RoomAddress {
                 org: test.org.clone(),
@@ -130,28 +145,10 @@ impl Session {
             duration_ms: shape.duration_ms,
             packet_bytes: u16::try_from(shape.packet_bytes).unwrap_or(u16::MAX),
         };
-        let asked_ms = self.now_ms();
-        let mut client =
-            Client::new(wish, nonce()?, asked_ms, asked_ms + millis(ASKING)).map_err(|error| {
-                Refusal::new(
-                    ProbeError::Garbled,
-                    &format!("the test cannot be asked for: {error}"),
-                )
-            })?;
-        let grant = match self.converse(&mut client) {
-            State::Granted(grant) => grant,
-            State::Refused(refusal) => return Ok(Outcome::NotGranted(no_grant(refusal.reason))),
-            _ => {
-                return Ok(Outcome::Silent {
-                    waited_ms: self.now_ms().saturating_sub(asked_ms),
-                });
-            }
+        let (mut client, grant) = match self.granted(&wish, test.time_ms)? {
+            Ok(granted) => granted,
+            Err(outcome) => return Ok(outcome),
         };
-        if grant.kbps < shape.kbps(self.overhead) || grant.duration_ms < shape.duration_ms {
-            // Less than the call says nothing about the call.
-            self.finish(&mut client, 0);
-            return Ok(Outcome::NotGranted(NoGrant::NoSlot));
-        }
         let mut flight = Flight::new(shape, self.overhead);
         self.stream(&mut flight, grant)?;
         self.tail(&mut flight);
@@ -172,8 +169,68 @@ impl Session {
         Ok(Outcome::Measured(Box::new(Measured {
             figures,
             cut: flight.cut,
-            overrun: self.overrun(),
+            overrun: self.overrun().saturating_add(self.left.load(Ordering::Relaxed)),
         })))
+    }
+
+    /// Asks until the test is granted. A reflector without room for it is asked again while there is time.
+    fn granted(&self, wish: &Wish, time_ms: u64) -> Result<Result<(Client, Grant), Outcome>, Refusal> {
+        let asked_ms = self.now_ms();
+        let own = ASKING + TAIL + CLOSING + SPARE;
+        let end_ms = time_ms.saturating_sub(u64::from(wish.duration_ms) + millis(own));
+        let mut turns = Turns::new(nonce()?, end_ms);
+        let mut answered = false;
+        loop {
+            let now_ms = self.now_ms();
+            let mut client =
+                Client::new(wish.clone(), nonce()?, now_ms, now_ms + millis(ASKING)).map_err(|error| {
+                    Refusal::new(
+                        ProbeError::Garbled,
+                        &format!("the test cannot be asked for: {error}"),
+                    )
+                })?;
+            match self.converse(&mut client) {
+                State::Granted(grant)
+                    if grant.kbps >= self.shape.kbps(self.overhead)
+                        && grant.duration_ms >= wish.duration_ms =>
+                {
+                    return Ok(Ok((client, grant)));
+                }
+                State::Granted(_) => {
+                    // Less than the call says nothing about the call.
+                    self.finish(&mut client, 0);
+                }
+                State::Refused(refusal) => {
+                    let why = no_grant(refusal.reason);
+                    if why != NoGrant::NoSlot {
+                        return Ok(Err(Outcome::NotGranted(why)));
+                    }
+                }
+                _ if !answered => {
+                    return Ok(Err(Outcome::Silent {
+                        waited_ms: self.now_ms().saturating_sub(asked_ms),
+                    }));
+                }
+                // It has answered before: one answer was lost.
+                _ => {}
+            }
+            answered = true;
+            let Some(at_ms) = turns.next(self.now_ms()) else {
+                return Ok(Err(Outcome::NotGranted(NoGrant::NoSlot)));
+            };
+            self.rest(at_ms);
+        }
+    }
+
+    /// Waits, and lets go what comes meanwhile.
+    fn rest(&self, until_ms: u64) {
+        loop {
+            let left_ms = until_ms.saturating_sub(self.now_ms());
+            let heard = self.heard.recv_timeout(Duration::from_millis(left_ms));
+            if left_ms == 0 || matches!(heard, Err(RecvTimeoutError::Disconnected)) {
+                return;
+            }
+        }
     }
 
     /// Drives the handshake until there is nothing more to wait for.
@@ -239,8 +296,10 @@ impl Session {
 
     /// Takes what has come, and waits for more where the next packet would be too early.
     fn wait(&self, flight: &mut Flight) {
-        loop {
+        let mut taken_late = 0;
+        while taken_late < TAKEN_AT_ONCE {
             let early = flight.earliest_ns.saturating_sub(self.now_ns());
+            taken_late += u32::from(early == 0);
             match self.heard.recv_timeout(Duration::from_nanos(early)) {
                 Ok(heard) => flight.take(&heard),
                 Err(_) => return,
@@ -289,6 +348,14 @@ impl Session {
             match self.heard.recv_timeout(left) {
                 Ok(heard) => flight.take(&heard),
                 Err(_) => return,
+            }
+            if left.is_zero() {
+                // What had come by the end counts, and nothing that goes on coming.
+                self.heard
+                    .try_iter()
+                    .take(most_back(flight.shape))
+                    .for_each(|heard| flight.take(&heard));
+                return;
             }
         }
     }
@@ -340,6 +407,7 @@ struct Flight {
 impl Flight {
     fn new(shape: CallShape, overhead: u32) -> Self {
         let packets = usize::try_from(shape.packets()).unwrap_or(usize::MAX);
+        let most_back = most_back(shape);
         let bits = f64::from(shape.packet_bytes + overhead) * 8.0;
         let spacing_s = bits / (f64::from(shape.kbps(overhead)) * 1000.0) / CATCH_UP;
         Self {
@@ -348,8 +416,7 @@ impl Flight {
             earliest_ns: 0,
             sent: Vec::with_capacity(packets),
             back: Vec::with_capacity(packets),
-            // Copies are counted, a flood of them is not kept.
-            most_back: packets.saturating_mul(2),
+            most_back,
             look_out: LookOut::default(),
             unsent: 0,
             cut: None,
@@ -381,11 +448,19 @@ impl Flight {
     }
 }
 
+/// The most answers that are kept: copies are counted, a flood of them is not kept.
+fn most_back(shape: CallShape) -> usize {
+    usize::try_from(shape.packets())
+        .unwrap_or(usize::MAX)
+        .saturating_mul(2)
+}
+
 /// The reading thread.
 struct Ears {
     socket: UdpSocket,
     ended: Arc<AtomicBool>,
-    tell: Sender<Heard>,
+    left: Arc<AtomicU32>,
+    tell: SyncSender<Heard>,
     clock: fn() -> Instant,
     began: Instant,
 }
@@ -402,11 +477,23 @@ impl Ears {
             let arrived_ns = since_ns(self.began, (self.clock)());
             let datagram = buffer.get(..count).unwrap_or_default();
             if let Some(heard) = heard(datagram, arrived_ns)
-                && self.tell.send(heard).is_err()
+                && !hand_on(&self.tell, heard, &self.left)
             {
                 return;
             }
         }
+    }
+}
+
+/// Never waits: what finds no room is counted. False when nobody listens any more.
+fn hand_on(tell: &SyncSender<Heard>, heard: Heard, left: &AtomicU32) -> bool {
+    match tell.try_send(heard) {
+        Ok(()) => true,
+        Err(TrySendError::Full(_)) => {
+            left.fetch_add(1, Ordering::Relaxed);
+            true
+        }
+        Err(TrySendError::Disconnected(_)) => false,
     }
 }
 
@@ -461,8 +548,7 @@ fn nonce() -> Result<u64, Refusal> {
 
 fn no_grant(reason: Reason) -> NoGrant {
     match reason {
-        Reason::Busy => NoGrant::Busy,
-        Reason::OverBudget => NoGrant::NoSlot,
+        Reason::Busy | Reason::OverBudget => NoGrant::NoSlot,
         Reason::BadToken | Reason::TooFast | Reason::TooLong | Reason::TooBig | Reason::Version => {
             NoGrant::Unfit
         }
@@ -507,13 +593,27 @@ mod tests {
     fn what_does_not_fit_in_is_counted() {
         let sink = UdpSocket::bind("127.0.0.1:0").unwrap();
         let at = sink.local_addr().unwrap();
+        // As little as the kernel gives, whatever this machine's usual size is.
+        rustix::net::sockopt::set_socket_recv_buffer_size(&sink, 1).unwrap();
         let source = UdpSocket::bind("127.0.0.1:0").unwrap();
         let table = || std::fs::read_to_string("/proc/net/udp").unwrap();
         assert_eq!(dropped(&table(), at.port()), 0);
-        for _ in 0..20_000 {
+        for _ in 0..500 {
             source.send_to(&[0; 1_000], at).unwrap();
         }
         assert!(dropped(&table(), at.port()) > 0);
+    }
+
+    #[test]
+    fn what_the_sender_has_no_room_for_is_counted_and_nobody_waits() {
+        let (tell, heard) = sync_channel(2);
+        let left = AtomicU32::new(0);
+        for _ in 0..5 {
+            assert!(hand_on(&tell, Heard::Control(vec![]), &left));
+        }
+        assert_eq!((heard.try_iter().count(), left.load(Ordering::Relaxed)), (2, 3));
+        drop(heard);
+        assert!(!hand_on(&tell, Heard::Control(vec![]), &left));
     }
 
     #[test]

@@ -22,7 +22,12 @@ pub(crate) struct LineTest {
     pub(crate) room: Name,
     /// The call's rate, kbit/s each way as the IP layer carries it.
     pub(crate) rate_kbps: u32,
+    /// How long all of it may take, milliseconds.
+    pub(crate) time_ms: u64,
 }
+
+/// No act takes longer, milliseconds.
+const MOST_TIME_MS: u64 = 60_000;
 
 /// How a line test ended.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -55,9 +60,7 @@ pub(crate) struct Measured {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum NoGrant {
-    /// Another test of this room or from this address is running.
-    Busy,
-    /// The tests that run leave too little of the province's budget.
+    /// As often as it was asked, other tests left no room for this one.
     NoSlot,
     /// It would not do this test at any time: too fast for it, or another version.
     Unfit,
@@ -71,6 +74,9 @@ impl Work for LineTest {
     fn check(&self) -> Result<(), &'static str> {
         if !Line::RATES_KBPS.contains(&self.rate_kbps) {
             return Err("rate_kbps is not between 64 and 20000");
+        }
+        if self.time_ms > MOST_TIME_MS {
+            return Err("time_ms is more than a minute");
         }
         if self.reflector.port() == 0 {
             return Err("the reflector has no port");
@@ -127,16 +133,18 @@ mod tests {
             org: "quang-ninh".parse().unwrap(),
             room: "bai-chay".parse().unwrap(),
             rate_kbps: 4096,
+            time_ms: 38_000,
         }
     }
 
     #[test]
     fn the_order_is_written_as_documented() {
-        let text = r#"{"parent":7,"line":{"reflector":"10.1.0.2:9511","org":"quang-ninh","room":"bai-chay","rate_kbps":4096}}"#;
+        let text = r#"{"parent":7,"line":{"reflector":"10.1.0.2:9511","org":"quang-ninh","room":"bai-chay","rate_kbps":4096,"time_ms":38000}}"#;
         assert_eq!(write_request(Some(7), &test()).unwrap(), text.as_bytes());
         assert_eq!(parse_request(text.as_bytes()).unwrap().work(), Ok(test()));
         for (from, to, told) in [
             ("4096", "1", "rate_kbps"),
+            ("38000", "60001", "time_ms"),
             (":9511", ":0", "port"),
             ("bai-chay", "Bai", "not understood"),
             ("\"room\"", "\"rom\"", "rom"),

@@ -31,7 +31,7 @@ const PAYLOAD: &[u8] = b"bridgepoint line test";
 /// When this process may not ask: no ping sockets for its groups, or none in this kernel.
 pub(crate) async fn echoes(peer: IpAddr, edge: &Edge) -> io::Result<Vec<f64>> {
     let socket = open(peer)?;
-    Ok(ask(&socket, SocketAddr::new(peer, 0), peer.is_ipv6(), edge).await)
+    Ok(ask(&socket, SocketAddr::new(peer, 0), EACH, edge).await)
 }
 
 fn open(peer: IpAddr) -> io::Result<UdpSocket> {
@@ -45,15 +45,16 @@ fn open(peer: IpAddr) -> io::Result<UdpSocket> {
     UdpSocket::from_std(socket.into())
 }
 
-/// Asks over a socket; a host that cannot be sent to does not answer.
-async fn ask(socket: &UdpSocket, peer: SocketAddr, six: bool, edge: &Edge) -> Vec<f64> {
+/// Asks over a socket, and waits for each answer at most `each`; a host that cannot be sent to does not answer.
+async fn ask(socket: &UdpSocket, peer: SocketAddr, each: Duration, edge: &Edge) -> Vec<f64> {
+    let six = peer.is_ipv6();
     let mut came = Vec::new();
     if socket.connect(peer).await.is_err() {
         return came;
     }
     for sequence in 1..=ROUNDS {
         let began = (edge.clock)();
-        let left = edge.remaining().min(EACH);
+        let left = edge.remaining().min(each);
         if left.is_zero() || edge.cancelled() {
             break;
         }
@@ -105,14 +106,17 @@ mod tests {
     use super::super::testing::edge;
     use super::*;
 
+    const PLENTY: Duration = Duration::from_secs(30);
+    const MOMENT: Duration = Duration::from_millis(20);
+
     /// A datagram socket that answers as a host answers echoes, or does something else with them.
-    async fn host(answer: impl Fn(Vec<u8>) -> Option<Vec<u8>> + Send + 'static) -> SocketAddr {
+    async fn host(answers: impl Fn(Vec<u8>) -> Vec<Vec<u8>> + Send + 'static) -> SocketAddr {
         let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
         let at = socket.local_addr().unwrap();
         tokio::spawn(async move {
             let mut buffer = [0; 256];
             while let Ok((count, from)) = socket.recv_from(&mut buffer).await {
-                if let Some(answer) = answer(buffer[..count].to_vec()) {
+                for answer in answers(buffer[..count].to_vec()) {
                     socket.send_to(&answer, from).await.unwrap();
                 }
             }
@@ -120,28 +124,29 @@ mod tests {
         at
     }
 
-    async fn asked(peer: SocketAddr) -> usize {
+    /// How many answers are waited for as long as it takes, or only for a moment.
+    async fn asked(peer: SocketAddr, each: Duration) -> usize {
         let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
         let (edge, _stop) = edge(Duration::from_secs(30), 0);
-        ask(&socket, peer, false, &edge).await.len()
+        ask(&socket, peer, each, &edge).await.len()
     }
 
     #[tokio::test]
     async fn answers_are_counted_and_other_datagrams_are_not() {
         let echo = |mut packet: Vec<u8>| {
             packet[0] = 0;
-            Some(packet)
+            packet
         };
-        assert_eq!(asked(host(echo).await).await, usize::from(ROUNDS));
-        let second = move |packet: Vec<u8>| if packet[7] == 2 { echo(packet) } else { None };
-        assert_eq!(asked(host(second).await).await, 1);
-        // Its own question come back, and an answer to another one.
-        assert_eq!(asked(host(Some).await).await, 0);
-        let wrong = move |mut packet: Vec<u8>| {
+        let of_another = move |mut packet: Vec<u8>| {
             packet[7] ^= 0x80;
             echo(packet)
         };
-        assert_eq!(asked(host(wrong).await).await, 0);
+        // Its own question come back and an answer to another one do not keep the right one from being heard.
+        let at = host(move |packet| vec![packet.clone(), of_another(packet.clone()), echo(packet)]).await;
+        assert_eq!(asked(at, PLENTY).await, usize::from(ROUNDS));
+        // Alone they are no answers, however long they are waited for.
+        let at = host(move |packet| vec![packet.clone(), of_another(packet)]).await;
+        assert_eq!(asked(at, MOMENT).await, 0);
     }
 
     #[tokio::test]
@@ -151,7 +156,7 @@ mod tests {
             .unwrap()
             .local_addr()
             .unwrap();
-        assert_eq!(asked(gone).await, 0);
+        assert_eq!(asked(gone, MOMENT).await, 0);
     }
 
     /// Where this machine allows ping sockets it answers itself; where it does not, that is told as an error.

@@ -8,19 +8,20 @@ use std::time::Duration;
 use tokio::net::TcpStream;
 
 use super::Edge;
-use super::open::{resolve, within};
+use super::open::{addresses, within};
 use crate::address::Endpoint;
 use crate::reading::{Answer, Knock, KnockReading};
 
 /// Knocks at a port.
 ///
 /// # Errors
-/// [`crate::reading::ProbeError::NoAnswer`] when nothing came back until the deadline, when there is no way
-/// there, or the name is unknown; [`crate::reading::ProbeError::Cancelled`] when stopped.
+/// [`crate::reading::ProbeError::NoAnswer`] when nothing came back until the deadline, or when there is no way
+/// there; as [`addresses`] when the name is not looked up; [`crate::reading::ProbeError::Cancelled`] when stopped.
 pub async fn knock(endpoint: &Endpoint, edge: &Edge) -> Answer<KnockReading> {
+    let found = addresses(endpoint.host(), endpoint.port(), edge).await?;
     within(edge, async {
         let mut silent = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
-        for address in resolve(endpoint).await? {
+        for address in found {
             let began = (edge.clock)();
             let answer = match TcpStream::connect(address).await {
                 Ok(stream) => {

@@ -22,8 +22,7 @@ use tokio::sync::watch;
 pub use drive::converse;
 pub(crate) use echo::echoes;
 pub use knock::knock;
-pub(crate) use open::address_of;
-pub use open::{connect_time, tcp, udp};
+pub use open::{addresses, connect_time, tcp, udp};
 pub use serial::serial;
 
 /// Where a probe has to end: when, after how many bytes, or when somebody says stop.

@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::net::{TcpStream, UdpSocket, lookup_host};
 
 use super::{Datagram, Edge, Link};
-use crate::address::{Endpoint, Host};
+use crate::address::Endpoint;
 use crate::reading::{Answer, ProbeError};
 
 /// The port of VISCA over IP. Some cameras send their replies to it whatever port asked.
@@ -88,7 +88,7 @@ async fn connect(endpoint: &Endpoint) -> io::Result<TcpStream> {
     Err(refused)
 }
 
-pub(super) async fn resolve(endpoint: &Endpoint) -> io::Result<Vec<SocketAddr>> {
+async fn resolve(endpoint: &Endpoint) -> io::Result<Vec<SocketAddr>> {
     if let Ok(ip) = endpoint.host().parse::<IpAddr>() {
         return Ok(vec![SocketAddr::new(ip, endpoint.port())]);
     }
@@ -98,19 +98,39 @@ pub(super) async fn resolve(endpoint: &Endpoint) -> io::Result<Vec<SocketAddr>> 
         .collect())
 }
 
-/// The first address of a host.
+/// The first addresses of a host, at least one. A name that nobody can look up says nothing about the host.
 ///
 /// # Errors
-/// As for [`tcp`].
-pub(crate) async fn address_of(host: &Host, edge: &Edge) -> Answer<IpAddr> {
-    within(edge, async {
-        if let Ok(ip) = host.name().parse() {
-            return Ok(ip);
-        }
-        let found = lookup_host((host.name(), 0)).await?.next();
-        found.map(|at| at.ip()).ok_or_else(unknown_name)
+/// [`ProbeError::NoName`] when the name has no address, [`ProbeError::TimedOut`] when looking it up took all the time,
+/// [`ProbeError::Cancelled`] when stopped.
+pub async fn addresses(host: &str, port: u16, edge: &Edge) -> Answer<Vec<SocketAddr>> {
+    if let Ok(ip) = host.parse::<IpAddr>() {
+        return Ok(vec![SocketAddr::new(ip, port)]);
+    }
+    looked_up(edge, async {
+        let found = lookup_host((host, port)).await?;
+        Ok(found.take(ADDRESSES_MAX).collect())
     })
     .await
+}
+
+async fn looked_up(
+    edge: &Edge,
+    step: impl Future<Output = io::Result<Vec<SocketAddr>>>,
+) -> Answer<Vec<SocketAddr>> {
+    let mut failed = false;
+    let found = within(edge, async {
+        let found = step.await;
+        failed = found.as_ref().map_or(true, Vec::is_empty);
+        found
+    })
+    .await;
+    match found {
+        Err(ProbeError::Cancelled) => Err(ProbeError::Cancelled),
+        _ if failed => Err(ProbeError::NoName),
+        Err(ProbeError::NoAnswer { waited_ms }) => Err(ProbeError::TimedOut { waited_ms }),
+        found => found,
+    }
 }
 
 fn unknown_name() -> io::Error {
@@ -139,7 +159,7 @@ pub(super) async fn within<T>(edge: &Edge, step: impl Future<Output = io::Result
 
 #[cfg(test)]
 mod tests {
-    use super::super::testing::edge;
+    use super::super::testing::{edge, paused_edge};
     use super::*;
     use crate::address::{DeviceAddress, UpsAddress};
 
@@ -174,6 +194,31 @@ mod tests {
             .await
             .unwrap();
         assert!(took < Duration::from_secs(5));
+    }
+
+    /// What is not known of a name is not known of the host behind it.
+    #[tokio::test(start_paused = true)]
+    async fn a_name_without_an_address_is_no_silence() {
+        let (edge, cancel) = paused_edge(Duration::from_secs(3), 0);
+        assert_eq!(
+            addresses("10.1.2.3", 7, &edge).await,
+            Ok(vec!["10.1.2.3:7".parse().unwrap()])
+        );
+        let unknown = async { Err(unknown_name()) };
+        assert_eq!(looked_up(&edge, unknown).await, Err(ProbeError::NoName));
+        assert_eq!(
+            looked_up(&edge, async { Ok(Vec::new()) }).await,
+            Err(ProbeError::NoName)
+        );
+        assert_eq!(
+            looked_up(&edge, std::future::pending()).await,
+            Err(ProbeError::TimedOut { waited_ms: 3000 })
+        );
+        cancel.send(true).unwrap();
+        assert_eq!(
+            looked_up(&edge, std::future::pending()).await,
+            Err(ProbeError::Cancelled)
+        );
     }
 
     #[tokio::test]

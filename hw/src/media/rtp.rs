@@ -3,7 +3,8 @@
 //! `fakesrc ! video/mpegts ! clocksync ! rtpmp2tpay ! appsink`: the source makes empty transport-stream packets with
 //! the times that the rate gives them, `clocksync` lets each go at its time, the payloader makes RTP of it
 //! (RFC 2250, RFC 3550). Each packet is handed out as bytes, with room for an element of a two-byte header extension
-//! (RFC 8285) that the caller fills in; sending is the caller's business. There is nothing of the room in it (R27).
+//! (RFC 8285) that the caller fills in; sending is the caller's business. There is nothing of the room in it (R27): the
+//! content is a pattern that no tunnel can make smaller.
 
 use std::ops::ControlFlow;
 
@@ -148,7 +149,33 @@ fn marked(mut buffer: gst::Buffer, shape: &Shape, packet: &mut Vec<u8>) -> Resul
         .map_err(|_| garbled("an RTP packet could not be read"))?;
     packet.clear();
     packet.extend_from_slice(&map);
+    fill(packet, shape);
     Ok(())
+}
+
+/// Fills what the packet carries with a pattern of its own: a tunnel that compresses would carry zeros at a fraction of
+/// the rate, and the line would look wider than it is. The numbers are splitmix64's, from the packet's sequence.
+fn fill(packet: &mut [u8], shape: &Shape) {
+    let from = shape
+        .packet_bytes()
+        .saturating_sub(shape.cells.saturating_mul(TS));
+    let mut state = match packet {
+        [_, _, high, low, ..] => u64::from(shape.ssrc) << 16 | u64::from(u16::from_be_bytes([*high, *low])),
+        _ => 0,
+    };
+    let content = packet
+        .get_mut(usize::try_from(from).unwrap_or(usize::MAX)..)
+        .unwrap_or_default();
+    for word in content.chunks_mut(8) {
+        state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = state;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^= z >> 31;
+        for (byte, of) in word.iter_mut().zip(z.to_be_bytes()) {
+            *byte = of;
+        }
+    }
 }
 
 struct Line {
@@ -164,7 +191,7 @@ impl Line {
         let source = element("fakesrc")?;
         source.set_property_from_str("sizetype", "fixed");
         source.set_property("sizemax", int(bytes)?);
-        // Zeros; noise would only cost time, and nothing on the way compresses a packet of this size.
+        // The content is filled in at the end.
         source.set_property_from_str("filltype", "zero");
         source.set_property("datarate", int(bytes.saturating_mul(shape.packets_per_s))?);
         source.set_property("num-buffers", int(shape.packets)?);
@@ -258,6 +285,22 @@ mod tests {
         // The packets' own times, at 90 kHz, are what the pipeline paces them by: 500 in a second.
         let time = |packet: &Vec<u8>| u32::from_be_bytes([packet[4], packet[5], packet[6], packet[7]]);
         assert_eq!(time(&packets[99]).wrapping_sub(time(&packets[0])), 99 * 180);
+    }
+
+    /// Neither within a packet nor from one to the next does anything come again.
+    #[test]
+    fn the_content_cannot_be_made_smaller() {
+        let packets = packets(&shape());
+        let words: std::collections::BTreeSet<&[u8]> = packets
+            .iter()
+            .flat_map(|packet| packet[44..].chunks_exact(8))
+            .collect();
+        assert_eq!(words.len(), 100 * 6 * 188 / 8);
+        let zeros = packets
+            .iter()
+            .flat_map(|packet| &packet[44..])
+            .filter(|byte| **byte == 0);
+        assert!(zeros.count() < 100 * 6 * 188 / 128, "about one in 256");
     }
 
     #[test]

@@ -40,6 +40,9 @@ pub enum ProbeError {
         /// How long was waited, milliseconds.
         waited_ms: u64,
     },
+    /// Its name could not be looked up: nothing was asked of it, and nothing is known of it.
+    #[error("the name has no address")]
+    NoName,
     /// It answered, and refused: login failed, access denied.
     #[error("access refused")]
     Refused,

@@ -318,16 +318,19 @@ fn down(sent: &BTreeMap<u32, Sent>, heard: &Heard, summary: Option<&Summary>, tr
         .filter_map(|back| sent.get(&back.seq))
         .map(|sent| ip_bits(sent.bytes, trial))
         .sum();
-    let numbers = || heard.answers.iter().map(|back| back.reflector_seq);
+    // What was made of a copy may come long after everything else, and says nothing about the time that it took.
+    let mut known = BTreeSet::new();
+    let mut firsts: Vec<&Back> = heard.answers.iter().collect();
+    firsts.sort_by_key(|back| back.reflector_seq);
+    firsts.retain(|back| known.insert(back.seq));
+    let numbers = || firsts.iter().map(|back| back.reflector_seq);
     let slots = match (numbers().min(), numbers().max()) {
         (Some(first), Some(last)) => last - first + 1,
         _ => 0,
     };
     let times = |of: fn(&Back) -> u64| {
-        let (first, last) = (
-            heard.answers.iter().map(of).min(),
-            heard.answers.iter().map(of).max(),
-        );
+        let times = || firsts.iter().map(|back| of(back));
+        let (first, last) = (times().min(), times().max());
         stretch(first.as_ref(), last.as_ref(), slots)
     };
     let sent_ms = longest(
@@ -335,8 +338,14 @@ fn down(sent: &BTreeMap<u32, Sent>, heard: &Heard, summary: Option<&Summary>, tr
         summary.and_then(|s| stretch(Some(&s.first_ns), Some(&s.last_ns), s.received)),
     );
     let span_ms = longest(sent_ms, times(|back| back.arrived_ns));
-    let offered = summary.filter(|_| back > 0).and_then(|s| {
-        let mean = bits / f64::from(back);
+    let offered = summary.and_then(|s| {
+        let mean = if back > 0 {
+            bits / f64::from(back)
+        } else {
+            // Nothing has come back: an answer is as large as the packet that it answers.
+            let all: f64 = sent.values().map(|sent| ip_bits(sent.bytes, trial)).sum();
+            all / f64::from(count(sent.len()).max(1))
+        };
         rate(mean * f64::from(s.replied), sent_ms)
     });
     Way {

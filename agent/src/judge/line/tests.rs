@@ -1,9 +1,10 @@
 //! What becomes of the line's figures: good, each fault, at each limit, unknown, and one red line for one cause.
 
-use bridgepoint_hw::reading::AnsweredBy;
+use bridgepoint_hw::reading::{AnsweredBy, GatewayReading};
 use bridgepoint_protocol::claims::Finding;
 use bridgepoint_protocol::claims::Status::{Fail, Pass, Skipped, Unknown, Warn};
-use bridgepoint_protocol::line::estimate::{Figures, Jitter};
+use bridgepoint_protocol::line::estimate::{self, Back, Figures, Jitter, Sent, Trial};
+use bridgepoint_protocol::line::wire::control::Summary;
 
 use super::super::Observation;
 use super::*;
@@ -11,6 +12,7 @@ use crate::config;
 use crate::line::{Cut, testing};
 
 const SILENCE: ProbeError = ProbeError::NoAnswer { waited_ms: 3000 };
+const SILENT: Stream = Stream::Tried(Ok(Outcome::Silent { waited_ms: 3000 }));
 const AT_MS: i64 = 1_764_060_000_000;
 
 fn good() -> Asked {
@@ -105,7 +107,7 @@ fn losing(up: u32, down: u32) -> Asked {
 fn a_good_line_is_all_green_with_its_figures() {
     assert_eq!(says(&good()), rows([OK; 8]));
     let up = finding("line.up", &good());
-    assert_eq!((up.value, up.unit.as_deref()), (Some(4095.0), Some("kbit/s")));
+    assert_eq!((up.value, up.unit.as_deref()), (Some(4096.0), Some("kbit/s")));
     assert_eq!(up.low, Some(4096.0 * 0.97));
     assert_eq!(finding("line.rtt", &good()).value, Some(9.5));
     assert_eq!(finding("line.gateway", &good()).params["by"], "echo");
@@ -116,13 +118,65 @@ fn a_dead_router_is_one_red_line() {
     let asked = Asked {
         gateway: Some(Err(SILENCE)),
         mcu: Some(Err(SILENCE)),
-        stream: Stream::NotTried,
+        stream: SILENT,
         ..good()
     };
     let mut expected = [WAITS; 8];
     expected[0] = (Fail, "line.gateway-down");
     assert_eq!(says(&asked), rows(expected));
     assert_eq!(finding("line.mcu", &asked).params["check"], "line.gateway");
+}
+
+#[test]
+fn a_router_that_is_silent_while_something_behind_it_answers_is_there() {
+    let silent = |mcu, stream| Asked {
+        gateway: Some(Err(SILENCE)),
+        mcu,
+        stream,
+        ..good()
+    };
+    let mut expected = [OK; 8];
+    expected[0] = (Unknown, "no-answer");
+    assert_eq!(says(&silent(good().mcu, good().stream)), rows(expected));
+    // The reflector alone proves it, and a refusal does.
+    expected[1] = (Fail, "line.mcu-down");
+    assert_eq!(says(&silent(Some(Err(SILENCE)), good().stream)), rows(expected));
+    let refused = Some(Ok(KnockReading {
+        answer: Knock::Refused,
+        took_ms: 9.0,
+    }));
+    let mut expected = [(Unknown, "no-answer"); 8];
+    expected[1] = (Fail, "line.mcu-down");
+    assert_eq!(says(&silent(refused, SILENT)), rows(expected));
+}
+
+#[test]
+fn a_name_that_is_not_looked_up_is_nobodys_silence() {
+    let asked = Asked {
+        gateway: Some(Err(ProbeError::NoName)),
+        mcu: Some(Err(ProbeError::NoName)),
+        stream: Stream::Tried(Err(ProbeError::NoName)),
+        ..good()
+    };
+    assert_eq!(says(&asked), rows([(Unknown, "no-name"); 8]));
+    // What is known all the same is judged.
+    let asked = Asked {
+        gateway: Some(Err(ProbeError::NoName)),
+        ..good()
+    };
+    let mut expected = [OK; 8];
+    expected[0] = (Unknown, "no-name");
+    assert_eq!(says(&asked), rows(expected));
+    // A silent MCU and a reflector that nobody could ask: not the province.
+    let asked = Asked {
+        gateway: Some(Err(ProbeError::NoName)),
+        mcu: Some(Err(SILENCE)),
+        stream: SILENT,
+        ..good()
+    };
+    let mut expected = [(Unknown, "no-answer"); 8];
+    expected[0] = (Unknown, "no-name");
+    assert_eq!(says(&asked), rows(expected));
 }
 
 #[test]
@@ -210,11 +264,7 @@ fn in_a_call_nothing_is_sent_and_the_knocks_are_judged() {
 
 #[test]
 fn a_refusal_of_the_reflector_is_never_a_fault() {
-    for (why, code) in [
-        (NoGrant::Busy, "busy"),
-        (NoGrant::NoSlot, "line.no-slot"),
-        (NoGrant::Unfit, "refused"),
-    ] {
+    for (why, code) in [(NoGrant::NoSlot, "line.no-slot"), (NoGrant::Unfit, "refused")] {
         let asked = Asked {
             stream: Stream::Tried(Ok(Outcome::NotGranted(why))),
             ..good()
@@ -271,6 +321,34 @@ fn five_in_a_hundred_lost_are_lost_packets_and_no_narrow_line() {
     assert_eq!(finding("line.up", &asked).params["check"], "line.loss");
     assert_eq!(finding("line.loss", &losing(0, 75)).params["direction"], "down");
     assert_eq!(finding("line.loss", &losing(75, 80)).params["direction"], "both");
+}
+
+#[test]
+fn twelve_in_a_hundred_lost_without_a_queue_are_lost_packets_too() {
+    assert_eq!(
+        says(&losing(179, 0)),
+        rows([OK, OK, OK, WAITS, OK, (Fail, "line.loss"), OK, OK])
+    );
+    assert_eq!(
+        says(&losing(0, 179)),
+        rows([OK, OK, OK, OK, WAITS, (Fail, "line.loss"), OK, OK])
+    );
+    // A rate that is too low while hardly a packet is missing, and not all are accounted for, is not explained by loss.
+    let asked = of(|figures| {
+        figures.up.loss.as_mut().unwrap().exact = false;
+        figures.up.delivered_kbps = Some(3000.0);
+    });
+    assert_eq!(finding("line.up", &asked).status(), Fail);
+}
+
+#[test]
+fn one_late_packet_makes_no_line_narrow() {
+    let asked = of(|figures| {
+        for way in [&mut figures.up, &mut figures.down] {
+            way.delivered_kbps = way.offered_kbps.map(|kbps| kbps * 0.8);
+        }
+    });
+    assert_eq!(says(&asked), rows([OK; 8]));
 }
 
 #[test]
@@ -359,28 +437,44 @@ fn rates_at_their_limits() {
     assert_eq!([97.1, 96.9, 90.1, 89.9].map(up), [Pass, Warn, Warn, Fail]);
 }
 
+/// A stream of 1000 packets, one each 2 ms, of which the reflector got the first `got`, and whose answers all got lost.
+fn nothing_back(got: u32) -> Asked {
+    let sent: Vec<Sent> = (0..1000)
+        .map(|seq| Sent {
+            seq,
+            sent_ns: u64::from(seq) * 2_000_000,
+            bytes: 996,
+        })
+        .collect();
+    let back: [Back; 0] = [];
+    let summary = Summary {
+        received: got,
+        replied: got,
+        highest: got.saturating_sub(1),
+        bytes: u64::from(got) * 996,
+        first_ns: 1_000,
+        last_ns: 1_000 + u64::from(got.saturating_sub(1)) * 2_000_000,
+        ..Summary::default()
+    };
+    let figures = estimate::figures(&Trial {
+        sent: &sent,
+        back: &back,
+        summary: Some(&summary),
+        wanted_kbps: 4096,
+        overhead: 28,
+        longest_gap_ms: 500.0,
+    });
+    of(|told| *told = figures)
+}
+
 #[test]
 fn when_nothing_comes_back_only_the_direction_that_failed_is_red() {
-    let nothing = |way: &mut Way| {
-        way.loss = Some(testing::loss(1491, 1491));
-        way.delivered_kbps = Some(0.0);
-        way.jitter = None;
-    };
-    let asked = of(|figures| {
-        nothing(&mut figures.up);
-        figures.down = Way::default();
-        (figures.back, figures.round_trip) = (0, None);
-    });
     assert_eq!(
-        says(&asked),
+        says(&nothing_back(0)),
         rows([OK, OK, OK, (Fail, "line.up-low"), WAITS, WAITS, WAITS, WAITS])
     );
-    let asked = of(|figures| {
-        nothing(&mut figures.down);
-        (figures.back, figures.round_trip) = (0, None);
-    });
     assert_eq!(
-        says(&asked),
+        says(&nothing_back(1000)),
         rows([OK, OK, OK, OK, (Fail, "line.down-low"), WAITS, WAITS, WAITS])
     );
 }

@@ -198,11 +198,17 @@ async fn what_came_before_it_was_opened_is_thrown_away() {
     assert_eq!(done.heard, b"new");
 }
 
+/// Opened in its own time: only the talk is short.
+async fn opened(device: &Device) -> Link {
+    let (plenty, _cancel) = edge(PLENTY, CAP);
+    serial(&device.port(), &plenty).await.unwrap()
+}
+
 #[tokio::test]
 async fn a_silent_device_ends_at_the_deadline() {
     let device = Device::new();
+    let link = opened(&device).await;
     let (edge, _cancel) = edge(SHORT, CAP);
-    let link = serial(&device.port(), &edge).await.unwrap();
     let done = converse(link, asking(b"?", 1), &edge).await;
     assert!(timed_out(done.why.as_ref()), "{:?}", done.why);
 }
@@ -210,8 +216,8 @@ async fn a_silent_device_ends_at_the_deadline() {
 #[tokio::test]
 async fn a_device_that_drips_ends_at_the_deadline() {
     let device = Device::new();
+    let link = opened(&device).await;
     let (edge, _cancel) = edge(SHORT, CAP);
-    let link = serial(&device.port(), &edge).await.unwrap();
     let drip = async {
         loop {
             device.write(b"x").await;
@@ -230,11 +236,20 @@ async fn a_device_that_drips_ends_at_the_deadline() {
 #[tokio::test]
 async fn a_device_that_never_reads_ends_at_the_deadline_and_the_port_is_free_again() {
     let device = Device::new();
+    let path = line::real_path(&device.path).unwrap();
+    let (plenty, _cancel) = edge(PLENTY, CAP);
+    let (clock, at) = (plenty.clock, path.clone());
+    // As a port is opened and used, but the deadline begins when it is open.
+    let link = on_own_thread(&path, &plenty, move |program, opened| {
+        let line = Line::open(&at, 9600).unwrap();
+        opened.send(Ok(())).unwrap();
+        pump::pump(&line, &program, clock, clock() + SHORT);
+        line.close();
+    });
+    let link = link.await.unwrap();
     let (short, _cancel) = edge(SHORT, CAP);
-    let link = serial(&device.port(), &short).await.unwrap();
     let done = converse(link, asking(&vec![b'x'; 1 << 20], 1), &short).await;
     assert!(timed_out(done.why.as_ref()), "{:?}", done.why);
-    let (plenty, _cancel) = edge(PLENTY, CAP);
     assert!(serial(&device.port(), &plenty).await.is_ok());
 }
 
@@ -409,14 +424,16 @@ async fn a_thread_that_hangs_is_left_behind_and_no_second_one_beside_it() {
 async fn a_thread_that_hangs_in_the_middle_ends_at_the_deadline() {
     let device = Device::new();
     let path = line::real_path(&device.path).unwrap();
-    let (short, _cancel) = edge(SHORT, CAP);
+    let (plenty, _cancel) = edge(PLENTY, CAP);
     let (let_go, hangs) = mpsc::channel::<()>();
-    let link = on_own_thread(&path, &short, move |program, opened| {
+    let link = on_own_thread(&path, &plenty, move |program, opened| {
         opened.send(Ok(())).unwrap();
         let _ended = hangs.recv();
         drop(program);
     });
-    let done = converse(link.await.unwrap(), asking(&vec![b'x'; 1 << 20], 1), &short).await;
+    let link = link.await.unwrap();
+    let (short, _cancel) = edge(SHORT, CAP);
+    let done = converse(link, asking(&vec![b'x'; 1 << 20], 1), &short).await;
     assert!(timed_out(done.why.as_ref()), "{:?}", done.why);
     let (again, _cancel) = edge(SHORT, CAP);
     assert!(matches!(

@@ -253,6 +253,48 @@ fn a_copy_is_no_jitter() {
     assert_eq!(figures.back, 11);
 }
 
+/// One copy that comes two seconds late, either way, makes no line slow.
+#[test]
+fn a_copy_does_not_lower_the_rate() {
+    let mut pair = over(1, Line::default(), 1000);
+    let summary = pair.summary().unwrap();
+    let first = pair.back[500];
+    pair.back.push(Back {
+        reflector_seq: 1000,
+        reflector_rx_ns: first.reflector_rx_ns + 2000 * MS,
+        reflector_tx_ns: first.reflector_tx_ns + 2000 * MS,
+        arrived_ns: first.arrived_ns + 2000 * MS,
+        ..first
+    });
+    pair.back.push(Back {
+        arrived_ns: first.arrived_ns + 2000 * MS,
+        ..first
+    });
+    let summary = Summary {
+        received: 1001,
+        duplicates: 1,
+        replied: 1001,
+        bytes: summary.bytes + PACKET as u64,
+        ..summary
+    };
+    let figures = figures(&pair.trial(Some(&summary)));
+    assert_eq!(figures.nonsense, 0);
+    close(figures.up.delivered_kbps.unwrap(), 4096.0, 0.01);
+    close(figures.down.delivered_kbps.unwrap(), 4096.0, 0.01);
+}
+
+/// The reflector has answered everything, and nothing has come.
+#[test]
+fn a_dead_way_back_was_offered_what_was_answered() {
+    let mut pair = over(1, Line::default(), 1000);
+    let summary = pair.summary();
+    pair.back.clear();
+    let down = figures(&pair.trial(summary.as_ref())).down;
+    close(down.offered_kbps.unwrap(), 4096.0, 0.01);
+    assert_eq!(down.delivered_kbps, Some(0.0));
+    assert_eq!(down.loss.map(|loss| (loss.lost, loss.of)), Some((1000, 1000)));
+}
+
 /// Of 200 lines about 190 must lie in an interval that says 95 of 100. The seeds are always the same.
 #[test]
 fn the_interval_holds_the_lines_loss() {

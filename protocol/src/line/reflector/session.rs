@@ -107,7 +107,8 @@ impl Session {
         let counts = &mut self.summary;
         // 2^32 packets are days of test: a grant ends long before.
         let received = counts.received.checked_add(1)?;
-        match self.seen.note(seq) {
+        let arrival = self.seen.note(seq);
+        match arrival {
             Arrival::First => {}
             Arrival::Late => counts.reordered += 1,
             Arrival::Copy => counts.duplicates += 1,
@@ -122,7 +123,10 @@ impl Session {
         if received == 1 {
             counts.first_ns = now_ns;
         }
-        counts.last_ns = now_ns;
+        // A copy may come long after its packet, and says nothing about the time that the packets took.
+        if arrival != Arrival::Copy {
+            counts.last_ns = now_ns;
+        }
         if len > self.packet_bytes || !self.affords(now_ns, len) {
             self.summary.over_grant += 1;
             return None;

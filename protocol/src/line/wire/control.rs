@@ -175,7 +175,7 @@ pub struct Summary {
     pub bytes: u64,
     /// First arrival by the reflector's clock, ns; 0 when none has arrived.
     pub first_ns: u64,
-    /// Last arrival by the reflector's clock, ns; 0 when none has arrived.
+    /// Last arrival that was no copy, by the reflector's clock, ns; 0 when none has arrived.
     pub last_ns: u64,
 }
 

@@ -289,12 +289,12 @@ fn findings_say_the_fact_and_the_act() {
             ],
         ),
         (
-            with("line.up", "line.no-slot", json!({"time_ms": MORNING})),
+            finding("line.up", "line.no-slot"),
             [
                 "Chưa đến lượt đo đường truyền",
-                "Chờ đến 07:30, hộp sẽ tự đo.",
+                "Chờ 1 phút, bấm \"Kiểm tra lại\".",
                 "Not yet this room's turn to measure the line",
-                "Wait until 07:30, the box will measure by itself.",
+                "Wait 1 minute, then press \"Check again\".",
             ],
         ),
         (

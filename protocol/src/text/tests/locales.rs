@@ -51,7 +51,7 @@ const AGREED: &str = "
     hub.away hub.not-approved hub.refused hub.certificate-expired
     no-answer refused garbled busy stale timeout cancelled
     not-configured not-supported in-call quiet-hours speaker-tracking no-baseline depends-on not-attested
-    ok no-device no-speech not-selected no-time closed not-present ended-early call-unknown
+    ok no-device no-speech not-selected no-time closed no-name not-present ended-early call-unknown
     codec.volume-muted camera.standby power.alarm host.memory-low host.load-high room.attest-no";
 
 fn locale(lang: Lang) -> Locale {

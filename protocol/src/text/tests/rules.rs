@@ -5,7 +5,7 @@ use crate::text::Lang;
 use crate::text::locale::Locale;
 
 /// Codes that say "could not be learnt": they never say that something is broken.
-const NOT_LEARNT: [&str; 15] = [
+const NOT_LEARNT: [&str; 16] = [
     "no-answer",
     "refused",
     "garbled",
@@ -14,6 +14,7 @@ const NOT_LEARNT: [&str; 15] = [
     "timeout",
     "cancelled",
     "closed",
+    "no-name",
     "not-present",
     "ended-early",
     "call-unknown",
