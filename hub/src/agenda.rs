@@ -212,7 +212,7 @@ impl Planned {
         let passed = || of_the_day().filter(|m| now_ms >= limit(m));
         let moment = passed()
             .find(|m| !heard(from(m)))
-            .or_else(|| passed().last())
+            .or_else(|| passed().next_back())
             .or_else(|| of_the_day().next())
             .or(moments.last());
         match moment {
