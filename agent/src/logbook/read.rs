@@ -170,7 +170,7 @@ pub(crate) fn list(dir: &Path) -> Result<ListedBook, BookBroken> {
 #[derive(Debug)]
 pub(crate) enum Found {
     /// A report.
-    Report(Report),
+    Report(Box<Report>),
     /// A line, or a whole month, that cannot be read. It was told in the log.
     Damage,
 }
@@ -186,7 +186,7 @@ pub(crate) fn each_report(dir: &Path, mut take: impl FnMut(Found)) -> Result<(),
     each_line(newest, |read| match read {
         Ok((line, _)) => {
             if let Some(report) = report_of(&line) {
-                take(Found::Report(report));
+                take(Found::Report(Box::new(report)));
             }
         }
         Err(damage) => {
@@ -205,7 +205,7 @@ pub(crate) fn each_report(dir: &Path, mut take: impl FnMut(Found)) -> Result<(),
 pub(crate) fn runs_for(dir: &Path, meeting: &str) -> Result<Vec<Report>, BookBroken> {
     let mut runs = Vec::new();
     each_report(dir, |found| match found {
-        Found::Report(report) if report.trigger.meeting.as_deref() == Some(meeting) => runs.push(report),
+        Found::Report(report) if report.trigger.meeting.as_deref() == Some(meeting) => runs.push(*report),
         Found::Report(_) => {}
         Found::Damage => runs.clear(),
     })?;

@@ -255,7 +255,7 @@ fn a_kept_challenge_is_answered_unless_a_receipt_came_after_it() {
 }
 
 /// What a report is at least, with a run's name to know it by.
-fn report(run: &str, scope: Value, link: EntryLink) -> Value {
+fn report(run: &str, scope: &Value, link: EntryLink) -> Value {
     let mut value = serde_json::to_value(link).unwrap();
     let rest = json!({
         "v": 1, "org": "quang-ninh", "room": "bai-chay", "run": run, "trigger": { "kind": "manual", "meeting": "m-1" },
@@ -287,7 +287,7 @@ fn a_damaged_line_blinds_no_reader() {
     let mut book = Logbook::open(root.path().to_owned()).unwrap();
     for run in ["a", "b", "c"] {
         book.append(&agent, Kind::Report, &stamp(NOVEMBER, 0), |link| {
-            report(run, Value::Null, link)
+            report(run, &Value::Null, link)
         })
         .unwrap();
     }
@@ -325,7 +325,7 @@ fn the_clock_reads_two_months_and_the_last_full_run_is_found_from_the_newest_bac
         ("nov", NOVEMBER, json!(["codec"])),
     ] {
         book.append(&agent, Kind::Report, &stamp(wall_ms, 0), |link| {
-            report(run, scope, link)
+            report(run, &scope, link)
         })
         .unwrap();
     }
