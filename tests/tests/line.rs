@@ -52,11 +52,8 @@ impl Stage {
             &dir.path().join("sim"),
             &format!("[room]\nseed = 7\n[codec]\nkind = \"cisco\"\n[line]\nnarrow_kbps = 2000\n{upstream}"),
         )?;
-        let mcu = mcu.map_or_else(
-            || sim.address("line.mcu").map(str::to_owned),
-            |at| Ok(at.to_owned()),
-        )?;
-        let agent = agent(dir.path(), &sim, gateway, &mcu)?;
+        let mcu = mcu.map_or_else(|| sim.address("line.mcu"), Ok)?;
+        let agent = agent(dir.path(), &sim, gateway, mcu)?;
         Ok(Self {
             _alone: alone,
             _dir: dir,

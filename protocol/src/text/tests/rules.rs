@@ -5,7 +5,7 @@ use crate::text::Lang;
 use crate::text::locale::Locale;
 
 /// Codes that say "could not be learnt": they never say that something is broken.
-const NOT_LEARNT: [&str; 16] = [
+const NOT_LEARNT: [&str; 17] = [
     "no-answer",
     "refused",
     "garbled",
