@@ -76,7 +76,8 @@ fn a_room_is_checked_90_minutes_before_once_and_a_restart_repeats_nothing() -> R
         reports(&province.agent)?
             .iter()
             .any(|report| report.link.nonce.as_deref() == Some(format!("nonce-{NEWER}").as_str())),
-        "the plan's challenge is answered"
+        "the plan's challenge is answered, not {:?}",
+        t90.link.nonce
     );
     let before = state("online", None)?;
     province.hub_has("the check", |room| runs(room).contains(&t90.run))?;
