@@ -76,6 +76,9 @@ pub struct Line {
     /// The router's address. No host has the broadcast address: there nothing answers.
     #[serde(default = "alive")]
     pub gateway: String,
+    /// The MCU's address, where it is not the simulated one.
+    #[serde(default)]
+    pub mcu: Option<String>,
 }
 
 /// The router is this machine.
@@ -85,7 +88,10 @@ fn alive() -> String {
 
 impl Default for Line {
     fn default() -> Self {
-        Self { gateway: alive() }
+        Self {
+            gateway: alive(),
+            mcu: None,
+        }
     }
 }
 
@@ -229,8 +235,9 @@ impl Stage {
             };
             devices.push_str(&format!("\n[line]\nupstream = \"{upstream}\"\n"));
             config.push_str(&format!(
-                "\n[line]\ngateway = \"{}\"\nmcu = \"{{line.mcu}}\"\nreflector = \"{{line.reflector}}\"\nrate_kbps = 2048\n",
-                line.gateway
+                "\n[line]\ngateway = \"{}\"\nmcu = \"{}\"\nreflector = \"{{line.reflector}}\"\nrate_kbps = 2048\n",
+                line.gateway,
+                line.mcu.as_deref().unwrap_or("{line.mcu}")
             ));
         }
         let sim = Sim::start(&dir.join("sim"), &devices)?;
