@@ -361,7 +361,6 @@ impl Station {
                 agent: vec![self.key.verifying()],
                 hub: self.pin().all_verifying(),
             },
-            // Until the box keeps the province's plan, its own configuration tells everything.
             planned_line,
         }
     }

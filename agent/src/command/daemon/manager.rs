@@ -44,30 +44,28 @@ impl Manager {
 
     /// Everything is up.
     pub(super) fn ready(self) {
-        self.tell(&NotifyState::Ready);
+        tell(&NotifyState::Ready);
     }
 
     /// What is done now; `now_ms` is UTC milliseconds.
     pub(super) fn doing(self, doing: Doing, now_ms: i64) {
-        self.tell(&NotifyState::Status(&in_words(doing, self.lang, now_ms)));
+        tell(&NotifyState::Status(&in_words(doing, self.lang, now_ms)));
     }
 
     /// Every part of the daemon lives.
     pub(super) fn all_well(self) {
-        self.tell(&NotifyState::Watchdog);
+        tell(&NotifyState::Watchdog);
     }
 
     /// It ends in order.
     pub(super) fn stopping(self) {
-        self.tell(&NotifyState::Stopping);
+        tell(&NotifyState::Stopping);
     }
+}
 
-    // By value, as its callers are.
-    #[allow(clippy::unused_self)]
-    fn tell(self, state: &NotifyState<'_>) {
-        if let Err(error) = sd_notify::notify(std::slice::from_ref(state)) {
-            tracing::warn!(%error, %state, "the service manager cannot be told");
-        }
+fn tell(state: &NotifyState<'_>) {
+    if let Err(error) = sd_notify::notify(std::slice::from_ref(state)) {
+        tracing::warn!(%error, %state, "the service manager cannot be told");
     }
 }
 

@@ -189,23 +189,32 @@ fn lines(html: &mut Html, view: &FleetView) {
 }
 
 fn room_row(html: &mut Html, row: &Row, view: &FleetView) {
-    let lang = view.lang;
+    begin_row(html, row, &view.asked);
+    html.raw("</td><td")
+        .attr("data-h", &ui(view.lang, "head-since"))
+        .raw(">");
+    html.text(&row.since);
+    end_row(html, row, view.lang);
+}
+
+/// A room's line up to why it stands as it does, with that cell still open.
+pub(super) fn begin_row(html: &mut Html, row: &Row, asked: &Asked) {
     html.raw("<tr")
         .attr("id", &row.at)
         .raw("><th scope=\"row\"><a")
-        .attr("href", &room_link(&row.at, &view.asked));
-    html.raw(">")
+        .attr("href", &room_link(&row.at, asked))
+        .raw(">")
         .text(&row.name)
         .raw("</a></th><td>")
         .text(&row.area)
         .raw("</td><td>");
     draw::sign(html, row.sign, &row.state);
-    html.raw("</td><td>")
-        .text(&row.why)
-        .raw("</td><td")
-        .attr("data-h", &ui(lang, "head-since"))
-        .raw(">");
-    html.text(&row.since).raw("</td><td>");
+    html.raw("</td><td>").text(&row.why);
+}
+
+/// The rest of a room's line: who is on duty, and when it was heard last.
+pub(super) fn end_row(html: &mut Html, row: &Row, lang: Lang) {
+    html.raw("</td><td>");
     if let Some((name, phone)) = &row.duty {
         html.text(name).raw(" ");
         draw::tel(html, phone);

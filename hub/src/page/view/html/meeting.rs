@@ -1,11 +1,11 @@
 //! One meeting: its clock, its facts, the numbers of its rooms, and the rooms.
 
-use bridgepoint_protocol::page::{Html, draw};
+use bridgepoint_protocol::page::Html;
 use bridgepoint_protocol::text::Lang;
 
 use super::super::asked::Asked;
 use super::super::meeting::{MeetingView, RoomLine};
-use super::fleet::{numbers, only, pages, room_link};
+use super::fleet::{begin_row, end_row, numbers, only, pages};
 use super::{other_language, ui};
 
 pub(super) fn whole(view: &MeetingView) -> Html {
@@ -85,28 +85,7 @@ fn table(html: &mut Html, view: &MeetingView, lang: Lang) {
 
 fn room(html: &mut Html, line: &RoomLine, view: &MeetingView, lang: Lang) {
     let RoomLine { row, checked } = line;
-    html.raw("<tr")
-        .attr("id", &row.at)
-        .raw("><th scope=\"row\"><a")
-        .attr("href", &room_link(&row.at, &view.asked))
-        .raw(">")
-        .text(&row.name)
-        .raw("</a></th><td>")
-        .text(&row.area)
-        .raw("</td><td>");
-    draw::sign(html, row.sign, &row.state);
-    html.raw("</td><td>")
-        .text(&row.why)
-        .raw("</td><td>")
-        .text(checked)
-        .raw("</td><td>");
-    if let Some((name, phone)) = &row.duty {
-        html.text(name).raw(" ");
-        draw::tel(html, phone);
-    }
-    html.raw("</td><td")
-        .attr("data-h", &ui(lang, "head-last-contact"))
-        .raw(">")
-        .text(&row.seen)
-        .raw("</td></tr>");
+    begin_row(html, row, &view.asked);
+    html.raw("</td><td>").text(checked);
+    end_row(html, row, lang);
 }
