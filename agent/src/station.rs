@@ -1,18 +1,20 @@
 //! The box at work: its settings, key, logbook and what it knows of the hub, in one place; and the two things
 //! that are done with them: a check, and accepting a rehearsal.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
 
 use bridgepoint_hw::host::Roots;
 use bridgepoint_hw::media::Program;
 use bridgepoint_protocol::WIRE_VERSION;
 use bridgepoint_protocol::claims::{
-    Attest, ClockState, Contact, EntryLink, Finding, Plan, Receipt, Report, Scope, Status, Trigger,
+    Attest, ClockState, Contact, EntryLink, Event, Finding, Plan, Receipt, Report, Scope, Status, Trigger,
 };
-use bridgepoint_protocol::envelope::{Kind, SigningKey};
+use bridgepoint_protocol::envelope::{Kind, Sealed, SigningKey};
 use bridgepoint_protocol::verdict::verdict;
+use serde_json::Value;
 use tokio::sync::{mpsc, watch};
 
 use crate::baseline::{Baseline, BaselineError};
@@ -35,8 +37,7 @@ pub(crate) struct Station {
     pub(crate) settings: Arc<Settings>,
     /// Where everything is kept.
     pub(crate) state: StateDir,
-    /// The box's key.
-    pub(crate) key: SigningKey,
+    key: RwLock<Arc<SigningKey>>,
     book: Mutex<Logbook>,
     pin: Mutex<Pin>,
     calendar: Mutex<Calendar>,
@@ -141,7 +142,7 @@ impl Station {
         Ok(Arc::new(Self {
             settings: Arc::new(settings),
             state,
-            key,
+            key: RwLock::new(Arc::new(key)),
             book: Mutex::new(book),
             pin: Mutex::new(pin),
             calendar: Mutex::new(calendar),
@@ -151,6 +152,39 @@ impl Station {
             receipts: watch::channel(0).0,
             _lock: lock,
         }))
+    }
+
+    /// The key that the box signs with now.
+    pub(crate) fn key(&self) -> Arc<SigningKey> {
+        Arc::clone(&self.key.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Writes into the logbook what has happened just now, as an event with a code of the texts.
+    ///
+    /// # Errors
+    /// [`LogbookError`].
+    #[allow(dead_code)] // its first callers come with the next changes
+    pub(crate) fn note(
+        &self,
+        kind: &str,
+        code: &str,
+        params: BTreeMap<String, Value>,
+    ) -> Result<(u64, Sealed), LogbookError> {
+        let stamp = self.stamp();
+        self.book()
+            .append(&self.key(), Kind::Event, &stamp, |link| Event {
+                v: WIRE_VERSION,
+                org: self.settings.address.org.clone(),
+                room: self.settings.address.room.clone(),
+                link,
+                kind: kind.to_owned(),
+                code: code.to_owned(),
+                params,
+                meeting: None,
+                incident: None,
+                started_ms: stamp.wall_ms,
+                ended_ms: Some(stamp.wall_ms),
+            })
     }
 
     /// The logbook.
@@ -259,7 +293,7 @@ impl Station {
         let mut report = self.report(order, findings, started_ms);
         let kept = {
             let mut book = self.book();
-            book.append(&self.key, Kind::Report, &stamp, |link| {
+            book.append(&self.key(), Kind::Report, &stamp, |link| {
                 report.link = link;
                 report.clone()
             })
@@ -302,7 +336,7 @@ impl Station {
         let baseline = Baseline::of(report, by.clone(), allowed_by.clone(), clock::wall_ms());
         let stamp = self.stamp();
         self.book()
-            .append(&self.key, Kind::Attest, &stamp, |link| Attest {
+            .append(&self.key(), Kind::Attest, &stamp, |link| Attest {
                 v: WIRE_VERSION,
                 org: self.settings.address.org.clone(),
                 room: self.settings.address.room.clone(),
@@ -358,7 +392,7 @@ impl Station {
             roots: self.roots(),
             logbook: self.logbook_dir(),
             keys: LogbookKeys {
-                agent: vec![self.key.verifying()],
+                agent: vec![self.key().verifying()],
                 hub: self.pin().all_verifying(),
             },
             planned_line,

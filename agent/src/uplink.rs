@@ -379,7 +379,7 @@ impl Driver {
     }
 
     fn enrolled(&self) -> bool {
-        self.station.pin().enrolled.as_ref() == Some(self.station.key.kid())
+        self.station.pin().enrolled.as_ref() == Some(self.station.key().kid())
     }
 
     fn enrolment(&mut self) -> Result<Sealed, String> {
@@ -440,10 +440,11 @@ fn enrolment(station: &Station) -> Result<Sealed, String> {
         org: settings.address.org.clone(),
         room: settings.address.room.clone(),
         iat: clock::wall_ms().div_euclid(1000),
-        jwk: station.key.verifying().jwk(),
+        jwk: station.key().verifying().jwk(),
+        former: None,
         name: settings.name.clone(),
         area: settings.area.clone(),
         contacts: settings.contacts.clone(),
     };
-    seal(&station.key, Kind::Enrol, &claims).map_err(|e| e.to_string())
+    seal(&station.key(), Kind::Enrol, &claims).map_err(|e| e.to_string())
 }

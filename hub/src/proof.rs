@@ -184,8 +184,12 @@ impl Book {
 
 /// Kinds that are no line of a logbook.
 fn is_single_kind(line: &[u8]) -> bool {
-    peek(line)
-        .is_ok_and(|opened| matches!(opened.kind, Kind::Enrol | Kind::Plan | Kind::Command | Kind::Line))
+    peek(line).is_ok_and(|opened| {
+        matches!(
+            opened.kind,
+            Kind::Enrol | Kind::Plan | Kind::Command | Kind::Line | Kind::HubKey
+        )
+    })
 }
 
 fn single(line: &[u8], keys: &[RoomKey], hub: Option<VerifyingKey>) -> Result<Proved, Sentence> {

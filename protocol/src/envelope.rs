@@ -43,11 +43,13 @@ pub enum Kind {
     Receipt,
     /// A line test's token.
     Line,
+    /// A hub's key about the one that follows it ([`crate::rotation`]).
+    HubKey,
 }
 
 impl Kind {
     /// All kinds.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Report,
         Self::Event,
         Self::Attest,
@@ -57,6 +59,7 @@ impl Kind {
         Self::Command,
         Self::Receipt,
         Self::Line,
+        Self::HubKey,
     ];
 
     /// Kinds that take a number in the agent's chain.
@@ -75,6 +78,7 @@ impl Kind {
             Self::Command => "bp-cmd+jws",
             Self::Receipt => "bp-receipt+jws",
             Self::Line => "bp-line+jws",
+            Self::HubKey => "bp-hubkey+jws",
         }
     }
 

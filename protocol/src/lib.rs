@@ -9,6 +9,7 @@
 //! * [`profile`]: one regulation's times, required checks and limits, a TOML file.
 //! * [`schedule`]: a profile's checkpoints on a meeting's clock.
 //! * [`envelope`]: compact JWS with Ed25519: seal and open.
+//! * [`rotation`]: one key hands over to the next.
 //! * [`chain`] and [`logbook`]: the order of signed entries, at the hub and on disk.
 //! * [`mod@line`]: the line test: its datagrams, both ends as state machines, its figures.
 //! * [`topic`]: MQTT topics, both ways.
@@ -27,6 +28,7 @@ pub mod name;
 pub mod nearest;
 pub mod page;
 pub mod profile;
+pub mod rotation;
 pub mod schedule;
 pub mod text;
 pub mod topic;

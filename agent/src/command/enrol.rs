@@ -36,7 +36,7 @@ pub(super) async fn enrol(place: &Where, accept_hub: bool) -> Outcome {
     }
     let contacts = Contacts::new(&settings.contacts);
     let station = Station::open(settings, state, media(place)?).map_err(Failure::internal)?;
-    outln!("{}", say::fingerprint(lang, station.key.kid()));
+    outln!("{}", say::fingerprint(lang, station.key().kid()));
     let uplink = Uplink::start(Arc::clone(&station), &hub, For::Command).map_err(Failure::config)?;
     let mut standing = uplink.standing.clone();
     let settled = standing.wait_for(|s| {
@@ -63,7 +63,7 @@ pub(super) async fn enrol(place: &Where, accept_hub: bool) -> Outcome {
             )
         );
     }
-    let own = station.key.kid().fingerprint();
+    let own = station.key().kid().fingerprint();
     match how {
         Standing::Online => outln!("{}", text::ui(lang, "enrol-approved", &Params::new())),
         Standing::NotApproved | Standing::Connecting => {

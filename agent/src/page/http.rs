@@ -69,7 +69,7 @@ pub(super) fn routes(front: Arc<Front>, address: SocketAddr) -> Option<Router> {
     let page = Arc::new(Page {
         door: Door::new(super::own_names(address))?,
         instance: random_hex::<8>()?,
-        fingerprint: front.station.key.kid().fingerprint(),
+        fingerprint: front.station.key().kid().fingerprint(),
         planned: view::planned(&front.station.settings, clock::wall_ms()),
         shelf: Shelf::default(),
         listeners: Arc::new(Semaphore::new(LISTENERS)),

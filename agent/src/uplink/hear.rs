@@ -101,7 +101,7 @@ impl Driver {
         }
         let pin = {
             let mut pin = self.station.pin();
-            pin.enrolled = Some(self.station.key.kid().clone());
+            pin.enrolled = Some(self.station.key().kid().clone());
             pin.clone()
         };
         if let Err(error) = pin.save(&self.station.state) {

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::Word;
-use crate::envelope::Jwk;
+use crate::envelope::{Jwk, Kid};
 use crate::name::Name;
 
 /// A request to trust a key, signed with that key. No entry of the chain: it has no `seq`.
@@ -19,6 +19,9 @@ pub struct Enrol {
     pub iat: i64,
     /// The key that is asked for.
     pub jwk: Jwk,
+    /// The key that it follows, when it is the next key of a box that the hub knows ([`crate::rotation`]).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub former: Option<Kid>,
     /// The room's name, as people say it.
     pub name: String,
     /// A free label for grouping.

@@ -128,6 +128,7 @@ fn an_enrolment_proves_possession_of_the_key_it_carries() {
         room: "bai-chay".parse().unwrap(),
         iat: 1_764_060_000,
         jwk: key.verifying().jwk(),
+        former: None,
         name: "UBND phường Bãi Cháy".into(),
         area: None,
         contacts: vec![],
