@@ -28,7 +28,8 @@ pub struct Neighbours {
     pub same: Option<EntryHash>,
     /// Hash of the entry that it [`follows`].
     pub before: Option<EntryHash>,
-    /// `prev` of the entry that follows it: of the next number, or of the gap entry that declares from there on.
+    /// `prev` of the entry that follows it: of the next number, or of the gap entry that declares from there on. Where
+    /// both are held, of the one that names another entry.
     pub after_prev: Option<EntryHash>,
     /// The nearest number below that is held. Without it nothing is known to be missing.
     pub below: Option<u64>,

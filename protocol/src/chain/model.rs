@@ -63,7 +63,6 @@ struct Room {
     entries: BTreeMap<u64, Entry>,
     /// What it cannot read back any more.
     damaged: BTreeSet<u64>,
-    declared: Vec<RangeInclusive<u64>>,
     receipted: BTreeSet<u64>,
     head: (u64, EntryHash),
     key: u8,
@@ -76,7 +75,6 @@ impl Room {
             prev: self.head.1,
             hash: EntryHash::of(&format!("box {seq}")),
         };
-        self.declared.extend(declares.clone());
         self.head = (seq, link.hash);
         let entry = Entry {
             link,
@@ -102,7 +100,8 @@ impl Room {
             }
             2 if head > 2 => {
                 let at = 1 + dice.below(head as usize - 1) as u64;
-                if self.entries.contains_key(&at) {
+                // Who cannot show how a key was reached needs an operator; that is not tried here.
+                if self.entries.get(&at).is_some_and(|entry| !entry.hands_over) {
                     self.damaged.insert(at);
                 }
             }
@@ -121,17 +120,28 @@ impl Room {
             .collect()
     }
 
-    /// What it sends when it is asked for these; what it cannot read back it declares missing.
+    /// What it sends when it is asked for these; what it cannot read back it declares missing, and again when the entry
+    /// that declared it cannot be read back either.
     fn asked(&mut self, range: RangeInclusive<u64>) -> Vec<Entry> {
         let mut found = vec![];
         for seq in range {
-            if let Some(entry) = self.readable(seq) {
-                found.push(entry.clone());
-            } else if seq < self.head.0 && self.declared.iter().all(|d| !d.contains(&seq)) {
-                self.append(self.head.0 + 1, Some(seq..=seq), false);
+            let declares = |entry: &&Entry| entry.declares.as_ref().is_some_and(|d| d.contains(&seq));
+            let here = self.readable(seq).or_else(|| {
+                let readable = self.entries.keys().filter_map(|at| self.readable(*at));
+                readable.filter(declares).last()
+            });
+            match here {
+                Some(entry) => found.push(entry.clone()),
+                None if seq < self.head.0 => self.append(self.head.0 + 1, Some(seq..=seq), false),
+                None => {}
             }
         }
         found
+    }
+
+    fn has_declared(&self, seq: u64) -> bool {
+        let all = self.entries.values().filter_map(|entry| entry.declares.as_ref());
+        all.into_iter().any(|declared| declared.contains(&seq))
     }
 }
 
@@ -156,11 +166,13 @@ impl Hub {
     fn around(&self, entry: &Entry) -> Neighbours {
         let seq = entry.link.seq;
         let hash = |seq: u64| self.held.get(&seq).map(|held| held.link.hash);
-        let after = self.held.range(seq + 1..).find(|(_, held)| held.follows() == seq);
+        let after = self.held.range(seq + 1..).map(|(_, held)| held);
+        let mut after = after.filter(|held| held.follows() == seq).map(|held| held.link.prev);
+        let first = after.next();
         Neighbours {
             same: hash(seq),
             before: hash(entry.follows()),
-            after_prev: after.map(|(_, held)| held.link.prev),
+            after_prev: after.find(|prev| *prev != entry.link.hash).or(first),
             below: self.held.range(..seq).next_back().map(|(seq, _)| *seq),
         }
     }
@@ -231,7 +243,6 @@ impl World {
             room: Room {
                 entries: BTreeMap::new(),
                 damaged: BTreeSet::new(),
-                declared: vec![],
                 receipted: BTreeSet::new(),
                 head: (0, EntryHash::ZERO),
                 key: 0,
@@ -314,7 +325,8 @@ impl World {
             self.hub.keys.entry(key).or_insert(1);
         }
         let held = &self.hub.held;
-        self.receipted.retain(|seq, _| held.contains_key(seq));
+        self.receipted
+            .retain(|seq, hash| held.get(seq).is_some_and(|held| held.link.hash == *hash));
         self.newest = held.keys().next_back().copied().unwrap_or(0);
     }
 
@@ -424,6 +436,8 @@ impl World {
     fn heals(&mut self) -> Result<(), String> {
         self.network.clear();
         let furthest = self.hub.held.keys().next_back().copied().unwrap_or(0);
+        // The box goes on: so a hub that has lost the end hears of it, and what was written in its name is overtaken.
+        self.room.plain();
         while self.room.head.0 <= furthest {
             self.room.plain();
         }
@@ -450,7 +464,7 @@ impl World {
 
     fn is_the_boxs(&self) -> Result<(), String> {
         let held = &self.hub.held;
-        let declared = |seq: u64| self.room.declared.iter().any(|d| d.contains(&seq));
+        let declared = |seq: u64| self.room.has_declared(seq);
         let strange: Vec<u64> = held
             .iter()
             .filter(|(_, entry)| self.foreign.contains(&entry.link.hash))

@@ -4,7 +4,7 @@
 //! The book has entries with receipts, keys that hand over, declared gaps. A change is looked for from a snapshot of the
 //! walk just before it, as everything before is the same.
 
-use super::book::{Book, check, first, hub, keys};
+use super::book::{Book, check, check_bytes, first, hub, keys};
 use super::*;
 
 /// Two hundred lines, and the walk before each.
@@ -79,7 +79,7 @@ fn every_lowest_bit_counts_in_the_file_too() {
         bytes[at] ^= 1;
         let line = 1 + text.as_bytes()[..at].iter().filter(|b| **b == b'\n').count() as u64;
         // The end does not matter: it begins to be read from the start.
-        let broken = super::book::check_bytes(&bytes).unwrap_err();
+        let broken = check_bytes(&bytes).unwrap_err();
         assert_eq!(broken.line, line, "byte {at}");
     }
 }
