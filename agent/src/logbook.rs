@@ -18,6 +18,7 @@ use bridgepoint_protocol::envelope::{EntryHash, Kind, SealError, Sealed, Signing
 use bridgepoint_protocol::logbook::{Line, read_unverified};
 use serde::Serialize;
 
+pub(crate) use read::walk;
 pub(crate) use read::{
     BookBroken, Found, Listed, each_report, last_full_report, list, runs_for, texts, verify,
 };

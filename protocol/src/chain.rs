@@ -130,12 +130,7 @@ pub fn missing(
     gaps
 }
 
-fn undeclared(
-    from: u64,
-    to: u64,
-    declared: &[RangeInclusive<u64>],
-    gaps: &mut Vec<RangeInclusive<u64>>,
-) {
+fn undeclared(from: u64, to: u64, declared: &[RangeInclusive<u64>], gaps: &mut Vec<RangeInclusive<u64>>) {
     let mut from = from;
     while from <= to {
         if let Some(inside) = declared.iter().find(|numbers| numbers.contains(&from)) {

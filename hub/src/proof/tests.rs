@@ -50,7 +50,7 @@ fn prove_with(lines: &[String], keys: &[RoomKey], hub: Option<VerifyingKey>) -> 
 
 fn good(proved: Result<Proved, Unproved>) -> Walk {
     match proved.unwrap() {
-        Proved::Logbook { walk, .. } => walk,
+        Proved::Logbook { walk, .. } => *walk,
         Proved::Single(kind) => panic!("{kind:?}"),
     }
 }

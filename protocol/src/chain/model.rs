@@ -127,8 +127,8 @@ impl Room {
         for seq in range {
             let declares = |entry: &&Entry| entry.declares.as_ref().is_some_and(|d| d.contains(&seq));
             let here = self.readable(seq).or_else(|| {
-                let readable = self.entries.keys().filter_map(|at| self.readable(*at));
-                readable.filter(declares).last()
+                let mut readable = self.entries.keys().filter_map(|at| self.readable(*at));
+                readable.rfind(declares)
             });
             match here {
                 Some(entry) => found.push(entry.clone()),
@@ -167,7 +167,9 @@ impl Hub {
         let seq = entry.link.seq;
         let hash = |seq: u64| self.held.get(&seq).map(|held| held.link.hash);
         let after = self.held.range(seq + 1..).map(|(_, held)| held);
-        let mut after = after.filter(|held| held.follows() == seq).map(|held| held.link.prev);
+        let mut after = after
+            .filter(|held| held.follows() == seq)
+            .map(|held| held.link.prev);
         let first = after.next();
         Neighbours {
             same: hash(seq),
@@ -185,7 +187,11 @@ impl Hub {
     }
 
     fn missing(&self) -> Vec<RangeInclusive<u64>> {
-        let declared: Vec<_> = self.held.values().filter_map(|held| held.declares.clone()).collect();
+        let declared: Vec<_> = self
+            .held
+            .values()
+            .filter_map(|held| held.declares.clone())
+            .collect();
         missing(self.held.keys().copied(), &declared)
     }
 }
@@ -205,9 +211,8 @@ fn should(held: &BTreeMap<u64, Entry>, entry: &Entry) -> Should {
     let names = |later: &Entry, earlier: &Entry| {
         later.follows() == earlier.link.seq && later.link.prev != earlier.link.hash
     };
-    let contradicts = |other: &Entry| {
-        other.link.seq == entry.link.seq || names(entry, other) || names(other, entry)
-    };
+    let contradicts =
+        |other: &Entry| other.link.seq == entry.link.seq || names(entry, other) || names(other, entry);
     let rootless = entry.follows() == 0 && entry.link.prev != EntryHash::ZERO;
     if rootless || held.values().any(contradicts) {
         Should::Alarm
@@ -335,7 +340,10 @@ impl World {
         let head = self.room.head.0;
         let (seq, prev) = match (self.copy, self.dice.below(3)) {
             (Some((seq, hash)), 0) => (seq + 1, hash),
-            (_, 1) => (1 + self.dice.below(head as usize + 1) as u64, EntryHash::of("nothing")),
+            (_, 1) => (
+                1 + self.dice.below(head as usize + 1) as u64,
+                EntryHash::of("nothing"),
+            ),
             _ => {
                 let seq = 1 + self.dice.below(head as usize + 1) as u64;
                 let before = self.room.entries.get(&(seq - 1));
@@ -357,9 +365,14 @@ impl World {
 
     fn arrives(&mut self, message: Message) -> Result<(), String> {
         match message {
-            Message::Entry(entry) => self.hub_takes(entry)?,
+            Message::Entry(entry) => self.hub_takes(&entry)?,
             Message::Receipt(seq, hash) => {
-                if self.room.entries.get(&seq).is_some_and(|own| own.link.hash == hash) {
+                if self
+                    .room
+                    .entries
+                    .get(&seq)
+                    .is_some_and(|own| own.link.hash == hash)
+                {
                     self.room.receipted.insert(seq);
                 }
             }
@@ -372,14 +385,18 @@ impl World {
         Ok(())
     }
 
-    fn hub_takes(&mut self, entry: Entry) -> Result<(), String> {
-        if !self.hub.may_sign(&entry) {
+    fn hub_takes(&mut self, entry: &Entry) -> Result<(), String> {
+        if !self.hub.may_sign(entry) {
             return Ok(()); // no receipt
         }
         let (seq, hash) = (entry.link.seq, entry.link.hash);
-        let should = should(&self.hub.held, &entry);
-        let placement = (self.rule)(&entry.link, entry.follows(), &self.hub.around(&entry));
-        let wrong = |what: &str| Err(format!("{what}: {entry:?} is {placement:?}, should be {should:?}"));
+        let should = should(&self.hub.held, entry);
+        let placement = (self.rule)(&entry.link, entry.follows(), &self.hub.around(entry));
+        let wrong = |what: &str| {
+            Err(format!(
+                "{what}: {entry:?} is {placement:?}, should be {should:?}"
+            ))
+        };
         match &placement {
             Placement::Fork => {
                 self.alarms += 1;
@@ -401,7 +418,10 @@ impl World {
                 if let Placement::Ahead { missing } = &placement {
                     self.ahead += 1;
                     let held = |seq: u64| self.hub.held.contains_key(&seq);
-                    if missing.clone().any(held) || !held(missing.start() - 1) || *missing.end() != entry.follows() {
+                    if missing.clone().any(held)
+                        || !held(missing.start() - 1)
+                        || *missing.end() != entry.follows()
+                    {
                         return wrong("asked for");
                     }
                 }
@@ -445,11 +465,11 @@ impl World {
         for _ in 0..60 {
             for seq in self.room.waiting() {
                 let entry = self.room.readable(seq).cloned();
-                entry.map_or(Ok(()), |entry| self.hub_takes(entry))?;
+                entry.map_or(Ok(()), |entry| self.hub_takes(&entry))?;
             }
             for range in self.hub.missing() {
                 for entry in self.room.asked(range) {
-                    self.hub_takes(entry)?;
+                    self.hub_takes(&entry)?;
                 }
             }
             while let Some(message) = self.network.pop() {
@@ -475,7 +495,11 @@ impl World {
                 return Err("nothing is held".into());
             };
             if !self.hub.missing().is_empty() || *last != self.room.head.0 {
-                return Err(format!("not complete: {:?} of {}", self.hub.missing(), self.room.head.0));
+                return Err(format!(
+                    "not complete: {:?} of {}",
+                    self.hub.missing(),
+                    self.room.head.0
+                ));
             }
             for seq in *first..=*last {
                 if held.get(&seq) != self.room.entries.get(&seq) && !declared(seq) {
@@ -553,10 +577,13 @@ fn wrong_rules_are_found_out() {
             };
             place(link, before, &blind)
         }),
-        ("another entry for a used number is taken", |link, before, around| {
-            let same = around.same.filter(|held| *held == link.hash);
-            place(link, before, &Neighbours { same, ..*around })
-        }),
+        (
+            "another entry for a used number is taken",
+            |link, before, around| {
+                let same = around.same.filter(|held| *held == link.hash);
+                place(link, before, &Neighbours { same, ..*around })
+            },
+        ),
         ("what is held is taken again", |link, before, around| {
             let blind = Neighbours {
                 same: None,

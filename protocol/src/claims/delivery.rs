@@ -149,7 +149,7 @@ impl Gap {
     /// The numbers that it declares missing; `None` when they are not some that come before its own.
     #[must_use]
     pub fn declared(&self) -> Option<RangeInclusive<u64>> {
-        (self.from >= 1 && self.from <= self.to && self.to < self.link.seq).then(|| self.from..=self.to)
+        (self.from >= 1 && self.from <= self.to && self.to < self.link.seq).then_some(self.from..=self.to)
     }
 }
 

@@ -54,6 +54,7 @@ impl Book {
     }
 
     /// An entry of any number after any other.
+    #[allow(clippy::needless_pass_by_value)] // json! makes values
     pub(super) fn at(&mut self, kind: Kind, seq: u64, prev: EntryHash, more: Value) {
         let mut claims = json!({
             "v": 1, "org": "abc", "room": "def", "boot": "b", "seq": seq, "prev": prev, "witness": self.witness,
@@ -81,8 +82,7 @@ impl Book {
     }
 
     pub(super) fn receipt_for(&mut self, (seq, hash): (u64, EntryHash)) {
-        let receipt =
-            json!({"v":1,"org":"abc","room":"def","iat":0,"seq":seq,"hash":hash,"received_ms":0});
+        let receipt = json!({"v":1,"org":"abc","room":"def","iat":0,"seq":seq,"hash":hash,"received_ms":0});
         self.lines
             .push(seal(&self.hub, Kind::Receipt, &receipt).unwrap().jws);
         self.witness = Some(json!({"seq": seq, "hash": hash}));

@@ -89,7 +89,8 @@ fn a_receipt_belongs_to_an_entry_that_stands_before_it() {
     assert_eq!(fault(&other), (2, LineError::ReceiptOther { seq: 1 }));
     let mut none = Book::new(1);
     none.report();
-    let receipt = json!({"v":1,"org":"abc","room":"def","iat":0,"seq":null,"hash":none.head().1,"received_ms":0});
+    let receipt =
+        json!({"v":1,"org":"abc","room":"def","iat":0,"seq":null,"hash":none.head().1,"received_ms":0});
     none.lines
         .push(seal(&none.hub, Kind::Receipt, &receipt).unwrap().jws);
     assert!(matches!(
@@ -147,9 +148,7 @@ fn a_later_file_begins_in_the_middle() {
         Line::Entry(entry) => Some((entry.seq, entry.hash)),
         Line::Receipt(_) => panic!("an entry"),
     };
-    let rest = |lines: &[String], head| {
-        verify(lines.join("\n").as_bytes(), keys(&[first()], &[hub()]), head)
-    };
+    let rest = |lines: &[String], head| verify(lines.join("\n").as_bytes(), keys(&[first()], &[hub()]), head);
     assert_eq!(rest(&book.lines[5..], head).unwrap().entries, 3);
     assert_eq!(
         rest(&book.lines[8..], head).unwrap_err().why,

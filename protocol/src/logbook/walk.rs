@@ -27,7 +27,7 @@ pub struct Walk {
     pub head: Option<(u64, EntryHash)>,
     /// What was passed, in ascending order of the numbers.
     passed: Vec<Passed>,
-    signers: Signers,
+    signers: Box<Signers>,
 }
 
 /// An entry that was passed.
