@@ -23,8 +23,10 @@ test: apt-test fmt lint build
 
 test-more: test
 	@tests/fresh-clone.sh
+	$(CARGO) test -p bridgepoint-protocol --lib -- --ignored every_bit_of_a_hundred_reports_counts
+	$(CARGO) test -p bridgepoint-tests --test interop -- --ignored java
 
-# Optimised, programs and all; PART="check wedged idle hub media" chooses among the figures.
+# Optimised, programs and all; PART="check wedged idle hub media verify" chooses among the figures.
 bench: apt-test
 	$(CARGO) build --profile bench --workspace --bins
 	@$(CARGO) bench --quiet --workspace --bench figures -- $(PART)

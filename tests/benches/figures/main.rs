@@ -4,6 +4,7 @@
 //! * [`check`]: a whole healthy check ÷ the longest chain of probes; a room in which everything hangs.
 //! * [`idle`]: memory and wakeups of an agent that waits, beside other programs that wait.
 //! * [`hub`]: reports verified, stored and receipted on one core, beside the bare signature checks.
+//! * [`verify`]: a whole logbook verified, beside the bare signature checks.
 //! * [`media`]: a child process for each sound, beside the start of `true`.
 //!
 //! Words on the command line choose among these; without one it is all of them.
@@ -21,13 +22,14 @@ mod idle;
 mod measure;
 mod media;
 mod table;
+mod verify;
 
 use anyhow::{Result, ensure};
 use bridgepoint_tests::scenario::{Line, Setting, Stage};
 use table::Row;
 
 /// What can be chosen.
-const PARTS: [&str; 5] = ["check", "wedged", "idle", "hub", "media"];
+const PARTS: [&str; 6] = ["check", "wedged", "idle", "hub", "media", "verify"];
 
 fn main() -> Result<()> {
     // cargo adds an option of its own.
@@ -71,6 +73,12 @@ fn main() -> Result<()> {
     if wants("media") {
         eprintln!("a process for each sound ...");
         rows.extend(media::starts(&stage, dir.path())?);
+    }
+    if wants("verify") {
+        eprintln!("a whole logbook ...");
+        rows.push(verify::whole(
+            include_bytes!("../../fixtures/reports/v1/report.jws").trim_ascii(),
+        )?);
     }
     table::print(&rows);
     Ok(())
