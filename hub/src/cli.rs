@@ -84,7 +84,19 @@ enum RoomCmd {
     /// Duyệt khóa của hộp kiểm tra · approve a box's key
     Approve(DecideArgs),
     /// Thu hồi khóa của hộp kiểm tra · revoke a box's key
-    Revoke(DecideArgs),
+    Revoke {
+        #[command(flatten)]
+        args: DecideArgs,
+        /// Số mục trong sổ nhật ký mà từ đó trở đi không tin nữa [mục sau mục mới nhất đã nhận] · the entry from
+        /// which on it is trusted no more [the one after the newest that is held]
+        #[arg(long, value_name = "SEQ", value_parser = clap::value_parser!(u64).range(1..=1 << 62))]
+        from: Option<u64>,
+    },
+    /// Duyệt trước theo danh sách CSV: org,room,fingerprint[,name] · approve in advance, from a list
+    Import {
+        /// Tệp CSV · the list
+        file: PathBuf,
+    },
 }
 
 #[derive(Debug, Args)]
@@ -285,7 +297,17 @@ fn command(command: &Cmd, place: Place, out: &mut impl std::io::Write) -> Result
         Cmd::Room(RoomCmd::List { json }) => rooms::list(&store, *json, lang, now_ms, out),
         Cmd::Room(RoomCmd::Show { at, json }) => rooms::show(&store, &address(at)?, *json, lang, now_ms, out),
         Cmd::Room(RoomCmd::Approve(args)) => rooms::approve(&store, &wish(args)?, lang, now_ms, out),
-        Cmd::Room(RoomCmd::Revoke(args)) => rooms::revoke(&store, &wish(args)?, lang, now_ms, out),
+        Cmd::Room(RoomCmd::Revoke { args, from }) => {
+            let wish = rooms::Wish {
+                from: *from,
+                ..wish(args)?
+            };
+            rooms::revoke(&store, &wish, lang, now_ms, out)
+        }
+        Cmd::Room(RoomCmd::Import { file }) => {
+            let orgs = place.settings.as_ref().map(|settings| settings.orgs.as_slice());
+            rooms::import(&store, &place.state, file, orgs, lang, now_ms, out)
+        }
         Cmd::Meeting(MeetingCmd::Add(args)) => {
             let orgs = place.settings.as_ref().map(|settings| settings.orgs.as_slice());
             meetings::add(&store, &args.wish(), orgs, lang, now_ms, out)
@@ -363,6 +385,7 @@ fn wish(args: &DecideArgs) -> Result<rooms::Wish, Trouble> {
     Ok(rooms::Wish {
         at: address(&args.at)?,
         fingerprint: args.fingerprint.clone(),
+        from: None,
         yes: args.yes,
     })
 }
