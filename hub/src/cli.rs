@@ -192,6 +192,8 @@ enum KeyCmd {
         #[arg(long)]
         json: bool,
     },
+    /// Thay khóa; các hộp tự chuyển theo · replace the key; boxes follow by themselves
+    Rotate,
 }
 
 fn parse_lang(word: &str) -> Result<Lang, String> {
@@ -319,21 +321,19 @@ fn command(command: &Cmd, place: Place, out: &mut impl std::io::Write) -> Result
         Cmd::Meeting(MeetingCmd::Cancel { id }) => meetings::cancel(&store, id, lang, now_ms, out),
         Cmd::Key(KeyCmd::Init) => {
             let (signing, made) = key::read_or_make(&place.state)?;
-            key::show(&signing, Some(made), false, lang, out)
+            key::show(&signing, &[], Some(made), false, lang, out)
         }
         Cmd::Key(KeyCmd::Show { json }) => match key::read(&place.state)? {
-            Some(signing) => key::show(&signing, None, *json, lang, out),
-            None => Err(Trouble::no(both(
-                format!(
-                    "Chưa có khóa trong {}. Chạy: bridgepoint-hub key init",
-                    place.state.display()
-                ),
-                format!(
-                    "There is no key in {}. Run: bridgepoint-hub key init",
-                    place.state.display()
-                ),
-            ))),
+            Some(signing) => {
+                let former = key::former(&place.state, &signing)?;
+                key::show(&signing, &former, None, *json, lang, out)
+            }
+            None => Err(key::no_key(&place.state)),
         },
+        Cmd::Key(KeyCmd::Rotate) => {
+            let runs = serve::is_up(&place.state);
+            key::replace(&place.state, runs, lang, now_ms, out)
+        }
         Cmd::Reflector { listen, budget_kbps } => {
             let written = place.settings.and_then(|settings| settings.reflector);
             let usual = config::Reflector::default();
@@ -346,8 +346,14 @@ fn command(command: &Cmd, place: Place, out: &mut impl std::io::Write) -> Result
             )
         }
         Cmd::Verify { file } => {
-            let hub = key::read(&place.state)?.map(|signing| signing.verifying());
-            proof::verify(file, &store, hub, lang, out)
+            // Receipts of former keys are as good as they were.
+            let mut hub = Vec::new();
+            if let Some(signing) = key::read(&place.state)? {
+                let former = key::former(&place.state, &signing)?;
+                hub.push(signing.verifying());
+                hub.extend(former.iter().filter_map(key::Former::key));
+            }
+            proof::verify(file, &store, &hub, lang, out)
         }
     }
 }
