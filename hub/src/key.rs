@@ -105,7 +105,8 @@ pub fn show(
                 serde_json::json!({ "jwk": f.jwk, "kid": kid, "fingerprint": fingerprint, "replaced_ms": f.replaced_ms })
             })
             .collect();
-        serde_json::json!({ "jwk": jwk, "kid": kid, "fingerprint": fingerprint, "former": former }).to_string()
+        serde_json::json!({ "jwk": jwk, "kid": kid, "fingerprint": fingerprint, "former": former })
+            .to_string()
     } else {
         let news = match made {
             Some(true) => both("Đã tạo khóa.\n", "A key was made.\n"),
@@ -153,12 +154,18 @@ pub fn replace(
     let (former, next) = rotate(state, now_ms)?;
     let (old, new) = (former.kid().fingerprint(), next.kid().fingerprint());
     let mut said = both(
-        format!("Đã đổi khóa của máy chủ.\nKhóa cũ:  {old}\nKhóa mới: {new}\nCác hộp đã ghi nhận khóa cũ sẽ tự chuyển sang khóa mới."),
-        format!("The hub's key was replaced.\nFormer: {old}\nNew:    {new}\nBoxes that have pinned the former key follow by themselves."),
+        format!(
+            "Đã đổi khóa của máy chủ.\nKhóa cũ:  {old}\nKhóa mới: {new}\nCác hộp đã ghi nhận khóa cũ sẽ tự chuyển sang khóa mới."
+        ),
+        format!(
+            "The hub's key was replaced.\nFormer: {old}\nNew:    {new}\nBoxes that have pinned the former key follow by themselves."
+        ),
     );
     if runs {
-        said.vi += "\nMáy chủ đang chạy vẫn dùng khóa cũ. Khởi động lại ngay: systemctl restart bridgepoint-hub";
-        said.en += "\nThe hub that runs still has the former key. Restart it now: systemctl restart bridgepoint-hub";
+        said.vi +=
+            "\nMáy chủ đang chạy vẫn dùng khóa cũ. Khởi động lại ngay: systemctl restart bridgepoint-hub";
+        said.en +=
+            "\nThe hub that runs still has the former key. Restart it now: systemctl restart bridgepoint-hub";
     }
     writeln!(out, "{}", said.in_lang(lang)).map_err(|e| Trouble::output(&e))?;
     Ok(Exit::Done)

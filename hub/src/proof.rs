@@ -198,9 +198,11 @@ fn single(line: &[u8], keys: &[RoomKey], hub: &[VerifyingKey]) -> Result<Proved,
         let (opened, _) = open_enrolment(line).map_err(|e| envelope(&e))?;
         known(&opened.kid, keys)?.kid.clone()
     } else {
-        open(line, &[kind], |kid| hub.iter().find(|key| key.kid() == *kid).copied())
-            .map_err(|e| envelope(&e))?
-            .kid
+        open(line, &[kind], |kid| {
+            hub.iter().find(|key| key.kid() == *kid).copied()
+        })
+        .map_err(|e| envelope(&e))?
+        .kid
     };
     tracing::debug!(%kid, "verified");
     Ok(Proved::Single(kind))

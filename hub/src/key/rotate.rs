@@ -153,7 +153,10 @@ mod tests {
         let published = published(&current, &former(state, &current).unwrap());
         assert_eq!(published.jwk, current.verifying().jwk());
         let reached = reached(pinned, &published.rotations);
-        (current.kid().clone(), reached.last() == Some(&current.verifying()))
+        (
+            current.kid().clone(),
+            reached.last() == Some(&current.verifying()),
+        )
     }
 
     #[test]
@@ -171,9 +174,14 @@ mod tests {
         assert_eq!(kids, [first.kid().clone(), second.kid().clone()]);
         // No private half but one is left.
         let files = fs::read_dir(state).unwrap().map(|f| f.unwrap().path());
-        let private: Vec<_> = files.filter(|f| f.extension().is_some_and(|e| e == "pk8")).collect();
+        let private: Vec<_> = files
+            .filter(|f| f.extension().is_some_and(|e| e == "pk8"))
+            .collect();
         assert_eq!(private, [path(state)]);
-        assert_eq!(rotate(&dir.path().join("none"), NOW).unwrap_err().exit, crate::say::Exit::No);
+        assert_eq!(
+            rotate(&dir.path().join("none"), NOW).unwrap_err().exit,
+            crate::say::Exit::No
+        );
         for n in 0..40 {
             rotate(state, NOW + n).unwrap();
         }
@@ -202,7 +210,10 @@ mod tests {
             }
             let current = read(state).unwrap().unwrap();
             assert_eq!(current.kid(), old.kid());
-            assert!(former(state, &current).unwrap().is_empty(), "after {writes} writes");
+            assert!(
+                former(state, &current).unwrap().is_empty(),
+                "after {writes} writes"
+            );
             let (_, next) = rotate(state, NOW + 9).unwrap();
             assert_eq!(leads(state, &old.verifying()), (next.kid().clone(), true));
             assert_eq!(former(state, &next).unwrap().len(), 1);

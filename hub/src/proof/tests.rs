@@ -44,7 +44,11 @@ impl Book {
     }
 }
 
-fn prove_with(lines: &[String], keys: &[RoomKey], hub: impl IntoIterator<Item = VerifyingKey>) -> Result<Proved, Unproved> {
+fn prove_with(
+    lines: &[String],
+    keys: &[RoomKey],
+    hub: impl IntoIterator<Item = VerifyingKey>,
+) -> Result<Proved, Unproved> {
     let hub: Vec<VerifyingKey> = hub.into_iter().collect();
     prove(format!("{}\n", lines.join("\n")).as_bytes(), keys, &hub).unwrap()
 }
