@@ -302,6 +302,14 @@ impl Keyring {
             })
     }
 
+    /// True when an entry with this number of a chain would be taken from one of the room's keys.
+    #[must_use]
+    pub fn is_wanted(&self, at: &RoomAddress, chain: u32, seq: u64) -> bool {
+        self.keys_of(at)
+            .filter(|k| k.chain == chain && k.state != KeyState::Pending)
+            .any(|k| matches!(self.standing(at, &k.kid, seq), Standing::Own { .. }))
+    }
+
     /// All keys.
     pub fn iter(&self) -> impl Iterator<Item = &RoomKey> {
         self.by_kid.values().flatten()

@@ -18,7 +18,9 @@ use crate::store::{
     ChainRow, Count, Decision, Expected, HeldEntry, Kept, PastRun, PlanRow, PresenceRow, StoreTrouble, decide,
 };
 
+mod keys;
 mod plans;
+mod schedules;
 
 struct Rig {
     dir: tempfile::TempDir,

@@ -27,6 +27,9 @@ pub(super) fn signed(n: u64) -> i64 {
     i64::try_from(n).unwrap_or(i64::MAX)
 }
 
+/// Gaps that are looked at when it is asked whether a revoked key's entries are still to come.
+const GAPS: usize = 64;
+
 /// Scoped runs after a full one that are looked at; a full run makes the ones before it irrelevant.
 const MAX_SCOPED: usize = 200;
 
@@ -44,14 +47,14 @@ pub(super) fn rooms(c: &Connection) -> Result<Vec<RoomAddress>> {
 
 const KEY_COLUMNS: &str = "SELECT org, room, kid, x, state, chain, name, area, contacts, enrolment, first_ms, last_ms, \
                            decided_ms, first_seq, end_seq, former, \
-                           state = 'revoked' AND end_seq IS NOT NULL AND EXISTS (SELECT 1 FROM chain \
-                           WHERE chain.room_id = room_key.room_id AND chain.chain = room_key.chain \
-                           AND (chain.last < end_seq - 1 OR chain.missing > 0)) \
-                           FROM room_key JOIN room ON room.id = room_id";
+                           room_id FROM room_key JOIN room ON room.id = room_id";
 
 pub(super) fn keys(c: &Connection) -> Result<Vec<RoomKey>> {
-    c.prepare_cached(&format!("{KEY_COLUMNS} ORDER BY room_id, first_ms, kid"))?
-        .query_map([], key)?
+    let mut statement = c.prepare_cached(&format!("{KEY_COLUMNS} ORDER BY room_id, first_ms, kid"))?;
+    let rows = statement.query_map([], |row| Ok((row.get(16)?, key(row)?)))?;
+    let rows: Vec<(i64, RoomKey)> = rows.collect::<Result<_>>()?;
+    rows.into_iter()
+        .map(|(room, key)| with_awaited(c, room, key))
         .collect()
 }
 
@@ -90,8 +93,24 @@ fn key(row: &Row<'_>) -> Result<RoomKey> {
         from: row.get(13)?,
         end: row.get(14)?,
         former: row.get::<_, Option<String>>(15)?.map(Kid::new),
-        awaited: row.get(16)?,
+        awaited: false,
     })
+}
+
+/// The same key, with whether entries that it may have signed are still to come, which only matters when it was revoked.
+fn with_awaited(c: &Connection, room: i64, key: RoomKey) -> Result<RoomKey> {
+    let (KeyState::Revoked, Some(end)) = (key.state, key.end) else {
+        return Ok(key);
+    };
+    let Some(row) = chain_row(c, room, key.chain)? else {
+        return Ok(key);
+    };
+    let ahead = row.last.saturating_add(1) < end;
+    let awaited = ahead
+        || missing(c, room, key.chain, GAPS)?
+            .iter()
+            .any(|gap| *gap.start() < end && key.from <= *gap.end());
+    Ok(RoomKey { awaited, ..key })
 }
 
 pub(super) fn expected(c: &Connection) -> Result<Vec<Expected>> {
