@@ -308,13 +308,24 @@ pub fn decide_within<S: Store + ?Sized>(
                     }
                 }
             }
+            // It is trusted anew whatever it has handed over before; those keys follow it no more.
+            for other in ring.keys_of(at).filter(|k| k.former.as_ref() == Some(kid)) {
+                if let Some(now) = store
+                    .keys()?
+                    .into_iter()
+                    .find(|k| k.at == *at && k.kid == other.kid)
+                {
+                    store.put_key(&RoomKey { former: None, ..now })?;
+                }
+            }
             let anew = key.chain == 0 || store.forks(at, key.chain)? > 0;
             store.put_key(&RoomKey {
                 state: KeyState::Approved,
                 chain: if anew { next_chain } else { key.chain },
                 from: if anew { 1 } else { key.from },
                 end: None,
-                former: key.former.clone().filter(|_| !anew),
+                // From now on it is trusted by the operator's word, not by another key's.
+                former: None,
                 decided_ms: Some(now_ms),
                 ..key
             })?;
