@@ -81,11 +81,17 @@ impl Logbook {
             return Ok((text, 0));
         }
         let (whole, used) = whole_lines(&text);
+        let damaged = whole == text.len() && !text.is_empty() && !text.ends_with(b"\n");
         let mut file = self.disk.open(path, Opening::There)?;
         if whole < text.len() {
             tracing::warn!(file = %path.display(), bytes = text.len() - whole, "the last line was cut off, by a power cut as it seems; it was removed");
             file.set_length(whole as u64)?;
             text.truncate(whole);
+        }
+        if damaged {
+            // It stays, and the next entry begins on a line of its own.
+            file.append(b"\n")?;
+            text.push(b'\n');
         }
         if let Err(error) = file.sync() {
             self.troubled(path, &error);
@@ -218,12 +224,19 @@ impl Logbook {
 
 /// How much of a file's text is whole lines, and how many numbers the lines that are left out may have used.
 ///
-/// What has no line feed was never finished. A last line with bytes of zero was finished in memory but not on the disk: its
-/// blocks did not all arrive. Nobody was told of it; should it have been a block that the disk has lost since, its number
-/// is not used again.
+/// What has no line feed was never finished. In a last line with bytes of zero not all blocks have arrived. Nobody was told of
+/// either; should a block have been lost that was there, its number is not used again. Bytes that nobody wrote are damage
+/// and stay, even without a line feed.
 fn whole_lines(text: &[u8]) -> (usize, u64) {
     let mut whole = text.iter().rposition(|b| *b == b'\n').map_or(0, |at| at + 1);
     let mut used = 0;
+    let rest = text.get(whole..).unwrap_or_default();
+    if rest.iter().any(|b| *b != 0 && !b.is_ascii_graphic()) {
+        return (text.len(), 0);
+    }
+    if rest.contains(&0) {
+        used += numbers_in(rest);
+    }
     while let Some(body) = text.get(..whole.saturating_sub(1)).filter(|_| whole > 0) {
         let begin = body.iter().rposition(|b| *b == b'\n').map_or(0, |at| at + 1);
         let line = body.get(begin..).unwrap_or_default();
@@ -255,6 +268,8 @@ mod tests {
         assert_eq!(whole_lines(b"a.b.c\nd\0\0\nx"), (6, 1));
         assert_eq!(whole_lines(b"\0\n"), (0, 1));
         assert_eq!(whole_lines(b"a.b.c\nd?e\n"), (10, 0), "damage stays where it is");
+        assert_eq!(whole_lines(b"a.b.c\nd\0"), (6, 1));
+        assert_eq!(whole_lines(b"a.b.c\nd\xff"), (8, 0), "and so does this");
         assert_eq!(whole_lines(b""), (0, 0));
     }
 
@@ -269,7 +284,7 @@ mod tests {
         #[test]
         fn any_text_is_cut_at_a_line(text in prop::collection::vec(prop_oneof![Just(b'\n'), Just(0), any::<u8>()], 0..200)) {
             let (whole, _) = whole_lines(&text);
-            prop_assert!(whole == 0 || text[whole - 1] == b'\n');
+            prop_assert!(whole == 0 || whole == text.len() || text[whole - 1] == b'\n');
         }
     }
 }

@@ -13,7 +13,7 @@ const DIR: &str = "/state/logbook";
 const KEY_FILE: &str = "/state/key.pk8";
 
 /// How many seeds, where nobody says otherwise.
-const SEEDS: u64 = 1_500;
+const SEEDS: u64 = 250;
 
 fn keys() -> &'static (SigningKey, SigningKey) {
     static KEYS: OnceLock<(SigningKey, SigningKey)> = OnceLock::new();
@@ -139,7 +139,7 @@ fn run(disk: &SimDisk, dice: &mut Dice, model: &mut Model, clock: &mut (i64, u64
             }
             weighed => {
                 let weight = [Weight::Record, Weight::Telemetry][usize::from(weighed == 5)];
-                let long = dice.below(1_500) as usize;
+                let long = dice.below(700) as usize;
                 let report = |link| {
                     let mut claims = claims(link);
                     claims["text"] = "x".repeat(long).into();
