@@ -35,7 +35,8 @@ fn address() -> RoomAddress {
 }
 
 fn open(dir: &Path) -> Result<Logbook, LogbookError> {
-    Logbook::open(dir.to_owned(), address())
+    let room = Room::new(dir.join("reserve"), RESERVE);
+    Logbook::open_on(Arc::new(RealDisk), dir.to_owned(), address(), room)
 }
 
 /// Walks these months with the protocol's own rule and gives every entry's number and text. A gap entry directly after what
