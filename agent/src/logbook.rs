@@ -27,6 +27,7 @@ use bridgepoint_protocol::name::RoomAddress;
 use serde::Serialize;
 
 pub(crate) use export::{Days, ExportError, export};
+pub(crate) use read::walk;
 pub(crate) use read::{
     BookBroken, Found, Listed, each_report, last_full_report, list, runs_for, texts, verify,
 };

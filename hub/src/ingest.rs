@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use bridgepoint_protocol::chain::{Link, Neighbours, Placement, place};
+use bridgepoint_protocol::chain::{Link, Neighbours, Placement, follows, place};
 use bridgepoint_protocol::claims::{Attest, Enrol, EntryLink, Event, Gap, Presence, Report};
 use bridgepoint_protocol::envelope::{
     EntryHash, Kid, Kind, MAX_ENVELOPE, OpenError, Opened, VerifyingKey, open, open_enrolment,
@@ -66,6 +66,17 @@ pub struct Entry {
     pub body: Body,
     /// The exact text that was signed.
     pub jws: String,
+}
+
+impl Entry {
+    /// The number of the entry that this one follows; 0 for nothing.
+    fn follows(&self) -> u64 {
+        let declared = match &self.body {
+            Body::Gap(gap) => gap.declared(),
+            Body::Report(_) | Body::Event(_) | Body::Attest(_) => None,
+        };
+        follows(self.link.seq, declared.as_ref())
+    }
 }
 
 /// What an entry says, as far as the hub acts on it.
@@ -132,16 +143,21 @@ pub fn ingest<E>(
     payload: &[u8],
     orgs: &[Name],
     keyring: &Keyring,
-    around: impl FnOnce(&RoomAddress, u32, u64) -> Result<Neighbours, E>,
+    mut around: impl FnMut(&RoomAddress, u32, u64) -> Result<Neighbours, E>,
 ) -> Result<Outcome, E> {
     let entry = match read(topic, payload, orgs, keyring) {
         Ok(Read::Entry(entry)) => entry,
         Ok(Read::Settled(outcome)) => return Ok(outcome),
         Err(refused) => return Ok(Outcome::Refused(refused)),
     };
-    let held = around(&entry.at, entry.chain, entry.link.seq)?;
-    Ok(match place(&entry.link, &held) {
-        Placement::Accept => Outcome::Accepted(entry),
+    let (seq, before) = (entry.link.seq, entry.follows());
+    let mut held = around(&entry.at, entry.chain, seq)?;
+    if before + 1 != seq {
+        // It stands directly after what it declares missing.
+        held.before = around(&entry.at, entry.chain, before + 1)?.before;
+    }
+    Ok(match place(&entry.link, before, &held) {
+        Placement::Accept | Placement::Ahead { .. } => Outcome::Accepted(entry),
         Placement::Duplicate => Outcome::Duplicate {
             at: entry.at,
             chain: entry.chain,

@@ -1,6 +1,6 @@
 //! Tests of `verify`: a whole logbook, each way of breaking it with its line, single messages.
 
-use bridgepoint_protocol::envelope::{Sealed, SigningKey, seal};
+use bridgepoint_protocol::envelope::{EntryHash, Sealed, SigningKey, seal};
 use proptest::prelude::*;
 use serde_json::json;
 
@@ -50,7 +50,7 @@ fn prove_with(lines: &[String], keys: &[RoomKey], hub: Option<VerifyingKey>) -> 
 
 fn good(proved: Result<Proved, Unproved>) -> Walk {
     match proved.unwrap() {
-        Proved::Logbook { walk, .. } => walk,
+        Proved::Logbook { walk, .. } => *walk,
         Proved::Single(kind) => panic!("{kind:?}"),
     }
 }
@@ -99,12 +99,11 @@ fn what_is_broken_is_named_with_its_line() {
         "a receipt of another hub"
     );
     let mut elsewhere = book.lines.clone();
-    elsewhere[7] = receipt(
-        &book.hub,
-        "abc/two",
-        &seal(&book.it.key, Kind::Report, &json!({})).unwrap(),
-        4,
-    );
+    let fourth = Sealed {
+        jws: book.lines[6].clone(),
+        hash: EntryHash::of(&book.lines[6]),
+    };
+    elsewhere[7] = receipt(&book.hub, "abc/two", &fourth, 4);
     let unproved = book.prove(&elsewhere).unwrap_err();
     assert!(
         unproved.line == 8 && unproved.why.en.contains("abc/two"),
@@ -122,6 +121,38 @@ fn what_is_broken_is_named_with_its_line() {
             .en
             .contains("empty")
     );
+}
+
+#[test]
+fn a_book_with_a_declared_gap_and_one_that_is_cut_off() {
+    let mut book = book();
+    let fourth = EntryHash::of(&book.lines[6]);
+    let claims = with(
+        book.it.link(),
+        &json!({ "seq": 8, "prev": fourth, "from": 5, "to": 7, "reason": "disk-full" }),
+    );
+    book.lines
+        .push(seal(&book.it.key, Kind::Gap, &claims).unwrap().jws);
+    let proved = book.prove(&book.lines).unwrap();
+    let told = said(&proved);
+    assert!(
+        told.en.contains("\n3 entries are declared missing"),
+        "{}",
+        told.en
+    );
+    assert!(told.vi.contains("khai 3 mục bị mất"), "{}", told.vi);
+    assert_eq!(good(Ok(proved)).entries, 5);
+
+    let text = book.lines.join("\n");
+    let keys = [book.it.row(KeyState::Approved)];
+    let cut = prove(
+        &text.as_bytes()[..text.len() - 9],
+        &keys,
+        Some(book.hub.verifying()),
+    );
+    let Unproved { line, why } = cut.unwrap().unwrap_err();
+    assert!(line == 9 && why.en.contains("cut off"), "{line} {}", why.en);
+    assert!(why.vi.contains("bị cắt ngang"), "{}", why.vi);
 }
 
 #[test]

@@ -240,6 +240,7 @@ fn entries_are_kept_word_for_word_and_found_by_their_neighbours() {
             same: None,
             before: None,
             after_prev: Some(entries[2].hash),
+            ..Neighbours::default()
         };
         assert_eq!(around, expected);
         add(&mut *store, &one, "report", &entries[2].jws, NOW + 4);
