@@ -151,7 +151,7 @@ impl Command {
                 act: LogbookAct::List { place, .. } | LogbookAct::Verify { place },
             }
             | Self::Key {
-                act: KeyAct::Init { place } | KeyAct::Show { place, .. },
+                act: KeyAct::Init { place } | KeyAct::Show { place, .. } | KeyAct::Rotate { place },
             }
             | Self::Enrol { place, .. }
             | Self::Config {
@@ -217,6 +217,11 @@ pub(crate) enum KeyAct {
         /// JWK
         #[arg(long)]
         json: bool,
+    },
+    /// Đổi sang khóa mới, thử với máy chủ tỉnh trước khi dùng · change to a new key, tried at the hub before it is used
+    Rotate {
+        #[command(flatten)]
+        place: Where,
     },
 }
 

@@ -19,7 +19,8 @@ use bridgepoint_protocol::logbook::{Line, read_unverified};
 use serde::Serialize;
 
 pub(crate) use read::{
-    BookBroken, Found, Listed, each_report, last_full_report, list, runs_for, texts, verify,
+    BookBroken, Found, Listed, each_report, events_of, last_full_report, list, newest_signer, runs_for,
+    texts, verify,
 };
 
 use crate::said::{Said, Say};

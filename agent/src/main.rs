@@ -22,6 +22,7 @@ mod logbook;
 mod page;
 mod pin;
 mod plan;
+mod rotation;
 mod run;
 mod said;
 mod say;
