@@ -166,12 +166,18 @@ mod tests {
                 &["644", "chmod 600 /var/lib/bridgepoint/x"],
             ),
             (KeyError::Broken(file()).said(), &["/bridgepoint/x", "Ed25519"]),
-            (KeyError::Elsewhere(file()).said(), &["/bridgepoint/x", "credential"]),
+            (
+                KeyError::Elsewhere(file()).said(),
+                &["/bridgepoint/x", "credential"],
+            ),
             (
                 KeyError::Known(file(), "cut off".into()).said(),
                 &["/bridgepoint/x", "(cut off)"],
             ),
-            (RotateError::Credential.said(), &["LoadCredential=bridgepoint-key"]),
+            (
+                RotateError::Credential.said(),
+                &["LoadCredential=bridgepoint-key"],
+            ),
             (Said::new("error-own-user"), &["sudo -u bridgepoint"]),
             (
                 BaselineError::Io(file(), disk()).said(),

@@ -11,7 +11,7 @@ use anyhow::{Context as _, Result, ensure};
 use super::process::{Output, Process, run, succeed};
 use super::{PATIENCE, free_port, installed, until};
 
-const PLACES: &[&str] = &["/usr/bin", "/usr/local/bin"];
+pub(super) const PLACES: &[&str] = &["/usr/bin", "/usr/local/bin"];
 
 /// Publishes `payload` at QoS 1 as the user `user`, with MQTT 5; `broker` is `mqtt://HOST:PORT`. The output says
 /// what the broker thought of it; [`refused`] reads it.
@@ -164,7 +164,7 @@ pub fn subscribed(broker: &str, user: &str, topics: &[&str], count: usize) -> Re
 }
 
 /// Host and port of an `mqtt://` address.
-fn place(broker: &str) -> Result<(&str, &str)> {
+pub(super) fn place(broker: &str) -> Result<(&str, &str)> {
     broker
         .strip_prefix("mqtt://")
         .and_then(|address| address.rsplit_once(':'))
