@@ -74,6 +74,18 @@ pub fn keep(socket: &Path, topic: &str, payload: &[u8]) -> Result<()> {
     Ok(())
 }
 
+/// Listens to everything on the hub's own broker, through the socket in its directory, from now on. What is heard stands in
+/// what the process has said, a line each: topic and payload.
+///
+/// # Errors
+/// When the client is not installed.
+pub fn everything(socket: &Path) -> Result<Process> {
+    let mut command = Command::new(installed("mosquitto_sub", PLACES)?);
+    command.args(["-V", "mqttv5", "-u", "hub", "--unix"]).arg(socket);
+    command.args(["-t", "#", "-F", "%t %p"]);
+    Process::start("the listener", &command)
+}
+
 /// A broker of somebody's own.
 #[derive(Debug)]
 pub struct Mosquitto {

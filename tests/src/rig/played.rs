@@ -158,6 +158,12 @@ impl Played {
         self.say(&topic, &seal(key, Kind::Receipt, &receipt)?.jws, false)
     }
 
+    /// Everything that the box has sent so far, and what the broker has said.
+    #[must_use]
+    pub fn said(&self) -> String {
+        self.heard.said() + &self.broker.said()
+    }
+
     fn say(&self, topic: &str, text: &str, retain: bool) -> Result<()> {
         let (host, port) = place(&self.broker.address)?;
         let mut command = Command::new(installed("mosquitto_pub", super::mqtt::PLACES)?);
