@@ -126,6 +126,7 @@ mod tests {
     use crate::key::KeyError;
     use crate::logbook::{BookBroken, ExportError, LogbookError};
     use crate::pin::PinError;
+    use crate::rotation::RotateError;
     use crate::state::LockError;
     use crate::station::{AcceptError, StartError};
     use crate::uplink::UplinkError;
@@ -165,6 +166,19 @@ mod tests {
                 &["644", "chmod 600 /var/lib/bridgepoint/x"],
             ),
             (KeyError::Broken(file()).said(), &["/bridgepoint/x", "Ed25519"]),
+            (
+                KeyError::Elsewhere(file()).said(),
+                &["/bridgepoint/x", "credential"],
+            ),
+            (
+                KeyError::Known(file(), "cut off".into()).said(),
+                &["/bridgepoint/x", "(cut off)"],
+            ),
+            (
+                RotateError::Credential.said(),
+                &["LoadCredential=bridgepoint-key"],
+            ),
+            (Said::new("error-own-user"), &["sudo -u bridgepoint"]),
             (
                 BaselineError::Io(file(), disk()).said(),
                 &["/bridgepoint/x", "(no space left)"],

@@ -31,4 +31,5 @@ mod sample;
 pub mod say;
 pub mod serve;
 pub mod store;
+pub mod unseen;
 pub mod uplink;

@@ -150,11 +150,7 @@ fn a_book_with_a_declared_gap_and_one_that_is_cut_off() {
 
     let text = book.lines.join("\n");
     let keys = [book.it.row(KeyState::Approved)];
-    let cut = prove(
-        &text.as_bytes()[..text.len() - 9],
-        &keys,
-        Some(book.hub.verifying()),
-    );
+    let cut = prove(&text.as_bytes()[..text.len() - 9], &keys, &[book.hub.verifying()]);
     let Unproved { line, why } = cut.unwrap().unwrap_err();
     assert!(line == 9 && why.en.contains("cut off"), "{line} {}", why.en);
     assert!(why.vi.contains("bị cắt ngang"), "{}", why.vi);
