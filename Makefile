@@ -22,9 +22,10 @@ test: apt-test fmt lint build
 	@tests/check-pure.sh
 
 test-more: test
+	BRIDGEPOINT_DISK_SEEDS=20000 $(CARGO) test --package bridgepoint-agent power_cut
 	@tests/fresh-clone.sh
 
-# Optimised, programs and all; PART="check wedged idle hub media" chooses among the figures.
+# Optimised, programs and all; PART="check wedged idle hub append media" chooses among the figures.
 bench: apt-test
 	$(CARGO) build --profile bench --workspace --bins
 	@$(CARGO) bench --quiet --workspace --bench figures -- $(PART)
