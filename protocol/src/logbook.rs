@@ -122,9 +122,17 @@ impl Walk {
             return Ok(Line::Receipt(receipt));
         }
         let entry = entry_of(&opened)?;
-        let (expected, prev) = self
-            .head
-            .map_or((None, None), |(seq, hash)| (Some(seq + 1), Some(hash)));
+        // After the highest number that can be written nothing follows.
+        let (expected, prev) = match self.head {
+            Some((u64::MAX, _)) => {
+                return Err(LineError::Sequence {
+                    expected: u64::MAX,
+                    found: entry.seq,
+                });
+            }
+            Some((seq, hash)) => (Some(seq + 1), Some(hash)),
+            None => (None, None),
+        };
         // Without a head the file may begin anywhere (a later month); number 1 has a known predecessor.
         if let Some(expected) = expected
             && expected != entry.seq
@@ -270,6 +278,21 @@ mod tests {
             verify(b"", Keys { agent: &[], hub: &[] }, None).unwrap(),
             Walk::default()
         );
+    }
+
+    #[test]
+    fn nothing_follows_the_highest_number() {
+        let mut book = book();
+        let entry = |prev: EntryHash| {
+            let claims = json!({"v": 1, "seq": u64::MAX, "prev": prev, "iat": 0});
+            seal(&book.agent, Kind::Report, &claims).unwrap()
+        };
+        let first = entry(EntryHash::ZERO);
+        let second = entry(first.hash);
+        book.lines = vec![first.jws, second.jws];
+        let broken = check(&book, &book.lines).unwrap_err();
+        assert_eq!(broken.line, 2);
+        assert!(matches!(broken.why, LineError::Sequence { found: u64::MAX, .. }));
     }
 
     #[test]

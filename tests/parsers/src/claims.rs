@@ -17,12 +17,17 @@ use crate::keys::keys;
 
 /// Claims of any kind: the first byte is the kind, the rest what was signed.
 pub(crate) fn claims(data: &[u8]) {
-    let Some((kind, payload)) = data.split_first() else { return };
+    let Some((kind, payload)) = data.split_first() else {
+        return;
+    };
     let kind = Kind::ALL[usize::from(*kind) % Kind::ALL.len()];
     let key = &keys().room;
     let jws = key.seal(kind, payload);
     let Ok(opened) = open(jws.as_bytes(), &[kind], |_| Some(key.verifying())) else {
-        assert!(jws.len() > bridgepoint_protocol::envelope::MAX_ENVELOPE, "it is signed");
+        assert!(
+            jws.len() > bridgepoint_protocol::envelope::MAX_ENVELOPE,
+            "it is signed"
+        );
         return;
     };
     assert_eq!(opened.payload, payload);
@@ -50,7 +55,12 @@ fn read<T: DeserializeOwned + Serialize + PartialEq + std::fmt::Debug>(opened: &
         }
     };
     let payload = serde_json::to_vec(&claims).expect("claims are JSON");
-    let again: T = Opened { payload, ..opened.clone() }.claims().expect("what was written is read");
+    let again: T = Opened {
+        payload,
+        ..opened.clone()
+    }
+    .claims()
+    .expect("what was written is read");
     let same = again == claims || has_fractions(&opened.payload);
     assert!(same, "read again it is {again:?} and was {claims:?}");
     Some(claims)
@@ -86,7 +96,11 @@ fn report(report: &Report) {
 fn event(event: &Event) {
     let (room, challenger) = (&keys().room, &keys().challenger);
     if let Some(Ok(next)) = successor(event, room.kid()) {
-        assert_eq!(next, challenger.verifying(), "it hands over to a key whose holder has not signed");
+        assert_eq!(
+            next,
+            challenger.verifying(),
+            "it hands over to a key whose holder has not signed"
+        );
     }
     for lang in [Lang::Vi, Lang::En] {
         shown(&text::event(lang, event, &Contacts::default()));
@@ -121,7 +135,10 @@ fn shown(sentence: &Sentence) {
 
 /// What a person reads has no control characters in it, whatever a device has called itself.
 fn plain(text: &str) {
-    assert!(!text.chars().any(char::is_control), "{text:?} is shown to a person");
+    assert!(
+        !text.chars().any(char::is_control),
+        "{text:?} is shown to a person"
+    );
 }
 
 /// What is not signed, and no proof of anything: how a box or the hub says it is, and the hub's key.
@@ -153,13 +170,19 @@ pub(crate) fn topic(data: &[u8]) {
     }
     if let Ok(at) = text.parse::<RoomAddress>() {
         assert_eq!(at.to_string(), text);
-        assert!(!at.mqtt_user().contains(['+', '#', '/']), "it would open other rooms' topics");
+        assert!(
+            !at.mqtt_user().contains(['+', '#', '/']),
+            "it would open other rooms' topics"
+        );
     }
     match Name::new(&text) {
         Ok(name) => {
             assert_eq!(name.as_str(), text);
             assert!((3..=40).contains(&text.len()));
         }
-        Err(refused) => assert!(refused.to_string().len() <= 1024, "a refusal as long as what it refuses"),
+        Err(refused) => assert!(
+            refused.to_string().len() <= 1024,
+            "a refusal as long as what it refuses"
+        ),
     }
 }

@@ -6,8 +6,8 @@ use std::time::Instant;
 
 use bridgepoint_hw::address::UpsAddress;
 use bridgepoint_hw::dialect::Conversation;
-use bridgepoint_hw::dialect::camera::visca::{CameraId, PACKET_MAX_BYTES, Reply, of_another, parse};
-use bridgepoint_hw::dialect::camera::visca_ip::{ControlReply, Frame};
+use bridgepoint_hw::dialect::camera::visca::{CameraId, END, PACKET_MAX_BYTES, Reply, of_another, parse};
+use bridgepoint_hw::dialect::camera::visca_ip::{ControlReply, Frame, HEADER_BYTES};
 use bridgepoint_hw::dialect::camera::{self, CameraJob, Framing, PresetNumber};
 use bridgepoint_hw::dialect::codec::cisco;
 use bridgepoint_hw::dialect::ups::nut;
@@ -27,7 +27,7 @@ pub(crate) fn cisco(data: &[u8]) {
     nothing_of_nothing(&tape, reading.is_ok());
     bounded(data, &reading);
     assert_allowed("codec", 1, &events, &[]);
-    same_in_any_pieces(&tape, |now, _| cisco::Talk::new(None, now));
+    same_in_any_pieces(&tape, None, |now, _| cisco::Talk::new(None, now));
 }
 
 /// A codec that is logged in to: the password goes out at most once, behind our own name.
@@ -45,7 +45,9 @@ pub(crate) fn cisco_login(data: &[u8]) {
     bounded(data, &reading);
     let (name, word) = (format!("{USER}\r\n"), format!("{PASSWORD}\r\n"));
     let sent: Vec<&[u8]> = sent(&events).collect();
-    let words: Vec<usize> = (0..sent.len()).filter(|at| sent[*at] == word.as_bytes()).collect();
+    let words: Vec<usize> = (0..sent.len())
+        .filter(|at| sent[*at] == word.as_bytes())
+        .collect();
     assert!(words.len() <= 1, "the password was sent {} times", words.len());
     if let Some(at) = words.first() {
         assert!(
@@ -54,7 +56,7 @@ pub(crate) fn cisco_login(data: &[u8]) {
         );
     }
     assert_allowed("codec", 1, &events, &[name.as_bytes(), word.as_bytes()]);
-    same_in_any_pieces(&tape, |now, _| talk(now));
+    same_in_any_pieces(&tape, None, |now, _| talk(now));
 }
 
 /// A NUT server.
@@ -74,7 +76,7 @@ pub(crate) fn nut(data: &[u8]) {
         assert!(!percent(&ups.charge_percent), "{ups:?}");
         assert!(ups.runtime_s.as_ref().is_ok_and(|s| s.is_finite()) || ups.runtime_s.is_err());
     }
-    same_in_any_pieces(&tape, |now, _| nut::Talk::new(ups.clone(), now));
+    same_in_any_pieces(&tape, None, |now, _| nut::Talk::new(ups.clone(), now));
 }
 
 /// A camera that is asked over IP, a datagram a piece.
@@ -103,7 +105,7 @@ fn camera_stream(framing: Framing, number: u8, data: &[u8]) {
     nothing_of_nothing(&tape, reading.is_ok());
     bounded(data, &reading);
     assert_allowed("camera.main", 1, &events, &[]);
-    same_in_any_pieces(&tape, talk);
+    same_in_any_pieces(&tape, Some(END), talk);
 }
 
 fn camera_talk(framing: Framing, number: u8, now: Instant, deadline: Instant) -> camera::Talk {
@@ -131,7 +133,9 @@ fn packet(packet: &[u8]) {
     let cameras = || (1..=7).filter_map(CameraId::new);
     let mut read_by = 0;
     for camera in cameras() {
-        let Ok(reply) = parse(camera, packet) else { continue };
+        let Ok(reply) = parse(camera, packet) else {
+            continue;
+        };
         assert!((3..=PACKET_MAX_BYTES).contains(&packet.len()) && packet.last() == Some(&0xFF));
         if reply != Reply::NetworkChange {
             read_by += 1;
@@ -157,7 +161,11 @@ fn nothing_of_nothing(tape: &[Step], learnt: bool) {
 /// What is kept of a talk: the fixed part of a reading, and what was said in it.
 fn bounded(data: &[u8], reading: &impl Debug) {
     let held = format!("{reading:?}").len();
-    assert!(held <= 16 * 1024 + 32 * data.len(), "{held} bytes are kept of {}", data.len());
+    assert!(
+        held <= 16 * 1024 + 32 * data.len(),
+        "{held} bytes are kept of {}",
+        data.len()
+    );
 }
 
 /// Everything that was sent is on the list, `besides` apart.
@@ -178,12 +186,17 @@ fn assert_allowed(device: &str, connection: u64, events: &[Event], besides: &[&[
         match event {
             Event::Sent(bytes) if besides.contains(&bytes.as_slice()) => {}
             Event::Sent(bytes) => note(Kind::Received, bytes),
-            Event::Came(bytes) if connection == 0 => note(Kind::Reported, bytes),
+            Event::Came(bytes) if connection == 0 => {
+                let mut datagram = bytes.clone();
+                plain_answer(datagram.get_mut(HEADER_BYTES..).unwrap_or_default());
+                note(Kind::Reported, &datagram);
+            }
             Event::Came(_) if device == "codec" => {}
             Event::Came(bytes) => {
                 for byte in bytes {
                     packet.push(*byte);
-                    if *byte == 0xFF {
+                    if *byte == END {
+                        plain_answer(&mut packet);
                         note(Kind::Reported, &packet);
                         packet.clear();
                     }
@@ -195,12 +208,20 @@ fn assert_allowed(device: &str, connection: u64, events: &[Event], besides: &[&[
     assert!(found.is_empty(), "{:?}", found.first());
 }
 
-/// A stream has no pieces of its own: what came together may come byte by byte.
-fn same_in_any_pieces<C: Conversation>(tape: &[Step], talk: impl Fn(Instant, Instant) -> C)
+/// Cameras may name a slot in an answer, and the driver does not mind; the list knows answers without one.
+fn plain_answer(packet: &mut [u8]) {
+    if let Some(kind @ 0x50..=0x5F) = packet.get_mut(1) {
+        *kind = 0x50;
+    }
+}
+
+/// A stream has no pieces of its own: what came together may come byte by byte. `end` ends what can only be said as a
+/// whole: what comes behind it, before anything was asked again, may answer the next question or none.
+fn same_in_any_pieces<C: Conversation>(tape: &[Step], end: Option<u8>, talk: impl Fn(Instant, Instant) -> C)
 where
     C::Reading: Debug + PartialEq,
 {
-    let whole: Vec<u8> = tape
+    let came: Vec<u8> = tape
         .iter()
         .flat_map(|step| match step {
             Step::Bytes(bytes) => bytes.as_slice(),
@@ -209,8 +230,12 @@ where
         .copied()
         .take(4096)
         .collect();
-    let single = whole.iter().map(|byte| Step::Bytes(vec![*byte])).collect::<Vec<_>>();
-    let (together, _) = play(&talk, &[Step::Bytes(whole)]);
-    let (apart, _) = play(&talk, &single);
+    let pieces = |pieces: &mut dyn Iterator<Item = &[u8]>| -> Vec<Step> {
+        pieces.map(|piece| Step::Bytes(piece.to_vec())).collect()
+    };
+    let large = pieces(&mut came.split_inclusive(|byte| Some(*byte) == end));
+    let small = pieces(&mut came.chunks(1));
+    let (together, _) = play(&talk, &large);
+    let (apart, _) = play(&talk, &small);
     assert_eq!(together, apart, "in pieces it is read otherwise");
 }

@@ -1,7 +1,9 @@
 //! What is signed, as bytes from the network or a file: nothing opens that was not signed, wherever it was changed, and
 //! no chain of lines or keys is longer than its signatures make it.
 
-use bridgepoint_protocol::envelope::{EntryHash, Kid, Kind, MAX_ENVELOPE, VerifyingKey, open, open_enrolment, peek};
+use bridgepoint_protocol::envelope::{
+    EntryHash, Kid, Kind, MAX_ENVELOPE, VerifyingKey, open, open_enrolment, peek,
+};
 use bridgepoint_protocol::logbook::{self, Line, Walk, read_unverified};
 use bridgepoint_protocol::rotation::{hub_statement, reached};
 use serde_json::json;
@@ -37,13 +39,22 @@ pub(crate) fn enrolment(data: &[u8]) {
         Some((b'+', claims)) => (challenger.seal(Kind::Enrol, claims).into_bytes(), true),
         _ => (data.to_vec(), false),
     };
-    let Ok((opened, claims)) = open_enrolment(&jws) else { return };
+    let Ok((opened, claims)) = open_enrolment(&jws) else {
+        return;
+    };
     let key = VerifyingKey::from_jwk(&claims.jwk).expect("it was verified with it");
     assert_eq!(key.kid(), opened.kid);
     if signed_here {
-        assert_eq!(key, challenger.verifying(), "possession of another key was believed");
+        assert_eq!(
+            key,
+            challenger.verifying(),
+            "possession of another key was believed"
+        );
     } else {
-        assert!(frozen().envelopes.contains(&jws), "it opens, and nobody has signed it");
+        assert!(
+            frozen().envelopes.contains(&jws),
+            "it opens, and nobody has signed it"
+        );
     }
     assert_eq!(opened.claims(), Ok(claims), "read twice, it says the same");
 }
@@ -63,8 +74,16 @@ pub(crate) fn logbook(data: &[u8]) {
             Ok(walk) => {
                 let read = walk.entries + walk.receipts + walk.unverified_receipts;
                 let there = text.strip_suffix(b"\n").unwrap_or(&text);
-                let there = if there.is_empty() { 0 } else { there.split(|b| *b == b'\n').count() };
-                assert_eq!(usize::try_from(read).ok(), Some(there), "every line is an entry or a receipt");
+                let there = if there.is_empty() {
+                    0
+                } else {
+                    there.split(|b| *b == b'\n').count()
+                };
+                assert_eq!(
+                    usize::try_from(read).ok(),
+                    Some(there),
+                    "every line is an entry or a receipt"
+                );
                 assert!(!hub.is_empty() && walk.unverified_receipts == 0 || walk.receipts == 0);
                 if let (Some((first, _)), Some((head, _))) = (walk.first, walk.head) {
                     assert!(first <= head && walk.entries - 1 <= head - first, "{walk:?}");
@@ -72,7 +91,11 @@ pub(crate) fn logbook(data: &[u8]) {
             }
             Err(broken) => {
                 let there = u64::try_from(made.len()).expect("a few lines");
-                assert!((1..=there.max(1)).contains(&broken.line), "line {} of {there}", broken.line);
+                assert!(
+                    (1..=there.max(1)).contains(&broken.line),
+                    "line {} of {there}",
+                    broken.line
+                );
             }
         }
     }
@@ -89,13 +112,19 @@ pub(crate) fn logbook(data: &[u8]) {
 /// is missing; then there is nothing to say.)
 fn no_entry_can_be_cut(lines: &[Vec<u8>], keys: logbook::Keys<'_>) {
     let kind = |line: &[u8]| peek(line).map(|opened| opened.kind);
-    if lines.iter().any(|line| kind(line) == Ok(Kind::Gap)) || logbook::verify(&lines.join(&b'\n'), keys, None).is_err() {
+    if lines.iter().any(|line| kind(line) == Ok(Kind::Gap))
+        || logbook::verify(&lines.join(&b'\n'), keys, None).is_err()
+    {
         return;
     }
     let entries: Vec<usize> = (0..lines.len())
         .filter(|at| kind(&lines[*at]).is_ok_and(|kind| Kind::NUMBERED.contains(&kind)))
         .collect();
-    let Some(middle) = entries.len().checked_sub(2).and_then(|inner| entries.get(1..=inner)) else {
+    let Some(middle) = entries
+        .len()
+        .checked_sub(2)
+        .and_then(|inner| entries.get(1..=inner))
+    else {
         return;
     };
     for cut in middle.iter().take(4) {
@@ -132,7 +161,11 @@ pub(crate) fn lines(data: &[u8]) -> Vec<Vec<u8>> {
                 continue;
             }
         };
-        let key = if kind == Kind::Receipt { &keys().hub } else { &keys().room };
+        let key = if kind == Kind::Receipt {
+            &keys().hub
+        } else {
+            &keys().room
+        };
         let jws = if how.is_ascii_uppercase() {
             key.seal(kind, rest)
         } else if kind == Kind::Receipt {

@@ -40,24 +40,42 @@ pub(crate) fn ingest(data: &[u8]) {
     match outcome {
         Outcome::Accepted(entry) | Outcome::Fork(entry) => {
             assert_eq!((&entry.at, entry.jws.as_bytes()), (&at, payload.as_slice()));
-            assert!(topic.ends_with(if entry.body.kind() == Kind::Report { "/report" } else { "/event" }));
+            assert!(topic.ends_with(if entry.body.kind() == Kind::Report {
+                "/report"
+            } else {
+                "/event"
+            }));
             let key = &keys().room;
-            let opened = open(&payload, &Kind::NUMBERED, |kid| (kid == key.kid()).then(|| key.verifying()));
+            let opened = open(&payload, &Kind::NUMBERED, |kid| {
+                (kid == key.kid()).then(|| key.verifying())
+            });
             let opened = opened.expect("an entry was taken that the room's key has not signed");
             assert_eq!((opened.hash, opened.kind), (entry.link.hash, entry.body.kind()));
             assert!(entry.link.seq > 0, "there is no entry 0");
         }
         Outcome::Duplicate { .. } => panic!("nothing is held"),
         Outcome::Enrolment(enrolment) => {
-            assert_eq!((&enrolment.at, topic.as_ref()), (&at, "bp/1/quang-ninh/bai-chay/enrol"));
+            assert_eq!(
+                (&enrolment.at, topic.as_ref()),
+                (&at, "bp/1/quang-ninh/bai-chay/enrol")
+            );
             assert_eq!(enrolment.key.kid(), enrolment.kid);
             assert_eq!(peek(&payload).map(|opened| opened.kid), Ok(enrolment.kid.clone()));
             assert_ne!(&enrolment.kid, keys().revoked.kid(), "a revoked key asks again");
         }
-        Outcome::Presence(of, _) => assert!(topic.ends_with("/state") && of.org == at.org && payload.len() <= 4096),
+        Outcome::Presence(of, _) => {
+            assert!(topic.ends_with("/state") && of.org == at.org && payload.len() <= 4096)
+        }
         Outcome::Refused(refused) => {
-            assert!(refused.detail.len() <= 1024, "{} bytes for the log", refused.detail.len());
-            assert!(refused.at.is_none_or(|of| of.org == at.org), "an organisation that is not ours");
+            assert!(
+                refused.detail.len() <= 1024,
+                "{} bytes for the log",
+                refused.detail.len()
+            );
+            assert!(
+                refused.at.is_none_or(|of| of.org == at.org),
+                "an organisation that is not ours"
+            );
         }
     }
 }
@@ -69,7 +87,10 @@ fn payload(given: &[u8]) -> Vec<u8> {
         [b'=', b'v', ..] => &keys().revoked,
         _ => return given.to_vec(),
     };
-    let (kind, claims) = given.get(2..).and_then(<[u8]>::split_first).unwrap_or((&b'0', &[]));
+    let (kind, claims) = given
+        .get(2..)
+        .and_then(<[u8]>::split_first)
+        .unwrap_or((&b'0', &[]));
     let kind = Kind::ALL[usize::from(kind.wrapping_sub(b'0')) % Kind::ALL.len()];
     key.seal(kind, claims).into_bytes()
 }
@@ -117,8 +138,15 @@ pub(crate) fn proof(data: &[u8]) {
         Ok(Proved::Single(kind)) => assert!(!Kind::NUMBERED.contains(&kind)),
         Err(unproved) => {
             let lines = text.split(|byte| *byte == b'\n').count() + text.len() / (64 * 1024) + 1;
-            assert!((1..=lines).contains(&usize::try_from(unproved.line).expect("a line")), "{unproved:?}");
-            assert!(unproved.why.vi.len() <= 2048, "a refusal of {} bytes", unproved.why.vi.len());
+            assert!(
+                (1..=lines).contains(&usize::try_from(unproved.line).expect("a line")),
+                "{unproved:?}"
+            );
+            assert!(
+                unproved.why.vi.len() <= 2048,
+                "a refusal of {} bytes",
+                unproved.why.vi.len()
+            );
         }
     }
 }
@@ -138,7 +166,11 @@ pub(crate) fn challenge(data: &[u8]) {
         _ => String::from_utf8_lossy(data).into_owned(),
     };
     let issued = hub.issued_ms(&at, &given);
-    assert_eq!(issued, (given == real).then_some(NOW), "a challenge that was never issued");
+    assert_eq!(
+        issued,
+        (given == real).then_some(NOW),
+        "a challenge that was never issued"
+    );
     let other = "quang-ninh/ha-lam".parse().expect("an address");
     assert_eq!(hub.issued_ms(&other, &given), None, "another room's challenge");
 }
@@ -152,22 +184,38 @@ pub(crate) fn page(data: &[u8]) {
     if let Ok(Query(asked)) = Query::<Asked>::try_from_uri(&uri) {
         let link: Uri = asked.link(|_| {}).parse().expect("a link is an address");
         let Query(again) = Query::<Asked>::try_from_uri(&link).expect("a link is read");
-        assert_eq!(again, Asked { part: None, ..asked.clone() });
+        assert_eq!(
+            again,
+            Asked {
+                part: None,
+                ..asked.clone()
+            }
+        );
         markup_stays_text(&asked, &ask(uri.clone(), "localhost"));
     }
     let (status, _) = ask(uri, host);
     let here = ["localhost", "127.0.0.1", "[::1]"];
     let name = host.trim().rsplit_once(':').map_or(host.trim(), |(name, port)| {
-        if port.bytes().all(|b| b.is_ascii_digit()) { name } else { host.trim() }
+        if port.bytes().all(|b| b.is_ascii_digit()) {
+            name
+        } else {
+            host.trim()
+        }
     });
     let own = here.iter().any(|here| name.eq_ignore_ascii_case(here));
-    assert!(own || status == StatusCode::MISDIRECTED_REQUEST || status == StatusCode::BAD_REQUEST, "{host:?}: {status}");
+    assert!(
+        own || status == StatusCode::MISDIRECTED_REQUEST || status == StatusCode::BAD_REQUEST,
+        "{host:?}: {status}"
+    );
 }
 
 /// What a reader searches for stands on the page as text.
 fn markup_stays_text(asked: &Asked, (status, body): &(StatusCode, String)) {
     assert_ne!(*status, StatusCode::INTERNAL_SERVER_ERROR);
-    for given in [&asked.q, &asked.area, &asked.org, &asked.cause].into_iter().flatten() {
+    for given in [&asked.q, &asked.area, &asked.org, &asked.cause]
+        .into_iter()
+        .flatten()
+    {
         let begun = given.find('<').and_then(|at| given.get(at..)).unwrap_or_default();
         if begun.len() >= 12 {
             assert!(!body.contains(begun), "{begun:?} is on the page as markup");
@@ -186,16 +234,24 @@ fn ask(uri: Uri, host: &str) -> (StatusCode, String) {
         lang: Lang::Vi,
         clock: || NOW,
     };
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a runtime");
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .build()
+        .expect("a runtime");
     runtime.block_on(async {
         let answer = router(page).call(request).await;
         let answer = answer.unwrap_or_else(|never| match never {});
         let status = answer.status();
-        let streams = answer.headers().get(header::CONTENT_TYPE).is_some_and(|kind| kind == "text/event-stream");
+        let streams = answer
+            .headers()
+            .get(header::CONTENT_TYPE)
+            .is_some_and(|kind| kind == "text/event-stream");
         if streams {
             return (status, String::new());
         }
-        let body = to_bytes(answer.into_body(), BODY_CAP).await.expect("a page of a megabyte at most");
+        let body = to_bytes(answer.into_body(), BODY_CAP)
+            .await
+            .expect("a page of a megabyte at most");
         (status, String::from_utf8(body.into()).expect("a page is text"))
     })
 }

@@ -3,13 +3,13 @@
 
 use std::net::SocketAddr;
 
+use bridgepoint_protocol::line::OVERHEAD_V4;
 use bridgepoint_protocol::line::client::{Client, State};
 use bridgepoint_protocol::line::estimate::{Back, Figures, Sent, Trial, Way, figures as work_out};
 use bridgepoint_protocol::line::reflector::{Limits, Out, Reflector};
 use bridgepoint_protocol::line::wire::control::{Answer, REQUEST_BYTES, Request, Summary, Token, Wish};
 use bridgepoint_protocol::line::wire::rtp::{self, Probe};
 use bridgepoint_protocol::line::wire::{Family, MAX_DATAGRAM, family};
-use bridgepoint_protocol::line::OVERHEAD_V4;
 
 use crate::keys::room;
 use crate::tape::{Step, steps};
@@ -28,7 +28,10 @@ pub(crate) fn control(data: &[u8]) {
     if let Ok(answer) = answer {
         assert_eq!(family(data), Family::Control);
         let written = answer.emit();
-        assert!(written.len() <= REQUEST_BYTES, "an answer is not longer than its question");
+        assert!(
+            written.len() <= REQUEST_BYTES,
+            "an answer is not longer than its question"
+        );
         assert_eq!(Answer::parse(&written), Ok(answer));
     }
 }
@@ -37,13 +40,21 @@ pub(crate) fn control(data: &[u8]) {
 pub(crate) fn rtp(data: &[u8]) {
     let data = &data[..data.len().min(2 * MAX_DATAGRAM)];
     let (probe, reply) = (rtp::parse_probe(data), rtp::parse_reply(data));
-    assert!(probe.is_err() || reply.is_err(), "what was reflected is not reflected again");
-    for session in [probe.map(|p| p.session).ok(), reply.map(|r| r.session).ok()].into_iter().flatten() {
+    assert!(
+        probe.is_err() || reply.is_err(),
+        "what was reflected is not reflected again"
+    );
+    for session in [probe.map(|p| p.session).ok(), reply.map(|r| r.session).ok()]
+        .into_iter()
+        .flatten()
+    {
         assert_eq!(family(data), Family::Rtp);
         let mut other = data.to_vec();
         rtp::set_session(&mut other, !session).expect("it is RTP");
         assert_eq!(other.len(), data.len());
-        let again = rtp::parse_probe(&other).map(|p| p.session).or(rtp::parse_reply(&other).map(|r| r.session));
+        let again = rtp::parse_probe(&other)
+            .map(|p| p.session)
+            .or(rtp::parse_reply(&other).map(|r| r.session));
         assert_eq!(again, Ok(!session));
     }
     if let Ok(probe) = probe {
@@ -110,7 +121,10 @@ pub(crate) fn reflector(data: &[u8]) {
             Step::Act(time) => room.now_ns += u64::from(time) * 40_000_000,
         }
     }
-    assert!(room.reflector.news().count() <= 256, "the news are kept without end");
+    assert!(
+        room.reflector.news().count() <= 256,
+        "the news are kept without end"
+    );
 }
 
 const NONCE: u64 = 0x0102_0304_0506_0708;
@@ -180,7 +194,10 @@ impl Heard {
         match made {
             Out::Reply => {
                 let reply = rtp::parse_reply(&out).expect("an answer is one");
-                assert_eq!(Ok(reply.session), rtp::parse_probe(datagram).map(|probe| probe.session));
+                assert_eq!(
+                    Ok(reply.session),
+                    rtp::parse_probe(datagram).map(|probe| probe.session)
+                );
             }
             _ => match Answer::parse(&out).expect("an answer is one") {
                 Answer::Token { token, .. } => self.token = token,
@@ -190,7 +207,11 @@ impl Heard {
         }
         let mut again = Vec::new();
         let second = self.reflector.take(self.now_ns, self.source, &out, &mut again);
-        assert_eq!(second, Out::Nothing, "a reflector answers what a reflector has made");
+        assert_eq!(
+            second,
+            Out::Nothing,
+            "a reflector answers what a reflector has made"
+        );
     }
 }
 
@@ -207,7 +228,10 @@ pub(crate) fn client(data: &[u8]) {
                 let before = client.state();
                 match client.receive(now_ms, bytes) {
                     Ok(_) => bad_tokens += 1,
-                    Err(_) => assert!(client.state() == before || now_ms >= DEADLINE_MS, "bytes that are no answer"),
+                    Err(_) => assert!(
+                        client.state() == before || now_ms >= DEADLINE_MS,
+                        "bytes that are no answer"
+                    ),
                 }
             }
             Step::Act(0x20) => {
@@ -218,7 +242,9 @@ pub(crate) fn client(data: &[u8]) {
         }
         if let State::Granted(grant) | State::Closing(grant) | State::Closed(grant, _) = client.state() {
             let wish = wish();
-            assert!((1..=wish.kbps).contains(&grant.kbps) && (1..=wish.duration_ms).contains(&grant.duration_ms));
+            assert!(
+                (1..=wish.kbps).contains(&grant.kbps) && (1..=wish.duration_ms).contains(&grant.duration_ms)
+            );
         }
         while let Some(datagram) = client.transmit(now_ms) {
             assert!(Request::parse(&datagram).is_ok());
@@ -234,7 +260,10 @@ pub(crate) fn client(data: &[u8]) {
         assert!(sent <= 10_000, "it asks after its deadline");
     }
     let open = matches!(client.state(), State::Asking | State::Closing(_));
-    assert!(!open, "a deadline has passed and it still waits (closed: {closed})");
+    assert!(
+        !open,
+        "a deadline has passed and it still waits (closed: {closed})"
+    );
 }
 
 /// The figures of a test whose answers say anything: each record of 29 bytes is one answer, the first 53 bytes are the
@@ -275,7 +304,8 @@ pub(crate) fn figures(data: &[u8]) {
             answer.seq %= 256;
             answer.reflector_seq %= 256;
             answer.reflector_tx_ns = answer.reflector_rx_ns.saturating_add(u64::from(near));
-            answer.arrived_ns = 1_000_000_000 + u64::from(answer.seq) * 2_347_418 + answer.arrived_ns % 1_000_000_000;
+            answer.arrived_ns =
+                1_000_000_000 + u64::from(answer.seq) * 2_347_418 + answer.arrived_ns % 1_000_000_000;
         }
         back.push(answer);
     }
@@ -300,17 +330,32 @@ fn believable(figures: &Figures) {
             assert!(loss.lost <= loss.of, "{figures:?}");
         }
         if let Some(jitter) = way.jitter {
-            [jitter.mean_ms, jitter.rfc3550_ms, jitter.pdv_p95_ms, jitter.pdv_p99_ms].into_iter().for_each(positive);
+            [
+                jitter.mean_ms,
+                jitter.rfc3550_ms,
+                jitter.pdv_p95_ms,
+                jitter.pdv_p99_ms,
+            ]
+            .into_iter()
+            .for_each(positive);
         }
-        [way.offered_kbps, way.delivered_kbps].into_iter().flatten().for_each(positive);
+        [way.offered_kbps, way.delivered_kbps]
+            .into_iter()
+            .flatten()
+            .for_each(positive);
     };
     way(&figures.up);
     way(&figures.down);
     positive(figures.gap_ms);
     if let Some(trip) = figures.round_trip {
-        [trip.min_ms, trip.p50_ms, trip.p95_ms].into_iter().for_each(positive);
+        [trip.min_ms, trip.p50_ms, trip.p95_ms]
+            .into_iter()
+            .for_each(positive);
     }
-    assert!(figures.back <= figures.sent, "more answers than questions: {figures:?}");
+    assert!(
+        figures.back <= figures.sent,
+        "more answers than questions: {figures:?}"
+    );
 }
 
 /// Numbers out of an input; zeros behind its end.

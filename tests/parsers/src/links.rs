@@ -59,7 +59,10 @@ pub(crate) fn link(data: &[u8]) {
     let took = took.lock().unwrap_or_else(PoisonError::into_inner);
     assert!(took.read <= CAP + READ, "{} bytes were taken", took.read);
     assert!(took.written <= 8 * 1024, "{} bytes were sent", took.written);
-    assert!(took.read > 0 || reading.is_err(), "a reading of a device that said nothing");
+    assert!(
+        took.read > 0 || reading.is_err(),
+        "a reading of a device that said nothing"
+    );
 }
 
 #[derive(Default)]
@@ -76,7 +79,11 @@ struct Device {
 }
 
 impl AsyncRead for Device {
-    fn poll_read(mut self: Pin<&mut Self>, _: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
         loop {
             let at = self.at;
             match self.steps.front() {

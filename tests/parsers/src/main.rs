@@ -44,8 +44,12 @@ fn run(arguments: &[String]) -> Result<String, String> {
     let mut rest = arguments.iter();
     while let Some(argument) = rest.next() {
         let mut number = || -> Result<u64, String> {
-            let given = rest.next().ok_or_else(|| format!("{argument} needs a number\n{USAGE}"))?;
-            given.parse().map_err(|_| format!("{argument}: \"{given}\" is no number\n{USAGE}"))
+            let given = rest
+                .next()
+                .ok_or_else(|| format!("{argument} needs a number\n{USAGE}"))?;
+            given
+                .parse()
+                .map_err(|_| format!("{argument}: \"{given}\" is no number\n{USAGE}"))
         };
         match argument.as_str() {
             "--list" => {
@@ -60,8 +64,8 @@ fn run(arguments: &[String]) -> Result<String, String> {
         }
     }
     let name = target.ok_or(USAGE)?;
-    let target =
-        target_of(&name).ok_or_else(|| format!("there is no target \"{name}\"; --list names them\n{USAGE}"))?;
+    let target = target_of(&name)
+        .ok_or_else(|| format!("there is no target \"{name}\"; --list names them\n{USAGE}"))?;
     let inputs = read(&files)?;
     if inputs.is_empty() {
         return Err(format!("no file to run {name} over\n{USAGE}"));
@@ -69,7 +73,10 @@ fn run(arguments: &[String]) -> Result<String, String> {
     limit(Resource::Data, MEMORY)?;
     limit(Resource::Cpu, cpu)?;
     let made = replay(target, &inputs, changes);
-    Ok(format!("{name}: {} inputs and {made} changes of them hold", inputs.len()))
+    Ok(format!(
+        "{name}: {} inputs and {made} changes of them hold",
+        inputs.len()
+    ))
 }
 
 fn limit(what: Resource, most: u64) -> Result<(), String> {

@@ -1,7 +1,9 @@
 //! What a media child is asked and what it answers: one request, one line of numbers.
 
 use bridgepoint_hw::media::SoundRequest;
-use bridgepoint_hw::media::border::{ANSWER_CAP, REQUEST_CAP, Work, parse_reply, parse_request, write_reply, write_request};
+use bridgepoint_hw::media::border::{
+    ANSWER_CAP, REQUEST_CAP, Work, parse_reply, parse_request, write_reply, write_request,
+};
 use bridgepoint_hw::media::figures::Figures;
 
 /// Both directions, over the same bytes.
@@ -38,18 +40,26 @@ pub(crate) fn border(data: &[u8]) {
 }
 
 fn one_line(detail: &str) {
-    assert!(detail.chars().count() <= 400 && !detail.chars().any(char::is_control), "{detail:?}");
+    assert!(
+        detail.chars().count() <= 400 && !detail.chars().any(char::is_control),
+        "{detail:?}"
+    );
 }
 
 /// Samples as a damaged file gives them: the first byte is the rate in hundreds, the rest are samples of 32 bits.
 pub(crate) fn figures(data: &[u8]) {
-    let Some((rate, samples)) = data.split_first() else { return };
+    let Some((rate, samples)) = data.split_first() else {
+        return;
+    };
     let mut figures = Figures::new(u32::from(*rate) * 100, 2_000);
     for sample in samples.chunks_exact(4) {
         figures.add(f32::from_le_bytes([sample[0], sample[1], sample[2], sample[3]]));
     }
     match figures.reading() {
         Some(reading) => assert!(SoundRequest::plausible(&reading), "{reading:?}"),
-        None => assert!(samples.len() < 4 || figures.full(), "samples went in and nothing comes out"),
+        None => assert!(
+            samples.len() < 4 || figures.full(),
+            "samples went in and nothing comes out"
+        ),
     }
 }

@@ -2,7 +2,9 @@
 //! everywhere.
 
 /// Bytes that stand at the edge of something.
-const EDGES: [u8; 14] = [0, 1, 0x7F, 0x80, 0xFF, 0xFE, b'\r', b'\n', b'"', b'\\', b'{', b'[', b':', b'.'];
+const EDGES: [u8; 14] = [
+    0, 1, 0x7F, 0x80, 0xFF, 0xFE, b'\r', b'\n', b'"', b'\\', b'{', b'[', b':', b'.',
+];
 
 /// Words that parsers stumble over.
 const WORDS: [&[u8]; 10] = [
@@ -101,7 +103,9 @@ mod tests {
     fn a_seed_gives_the_same_inputs_and_they_differ() {
         let run = |seed| {
             let mut random = Random::new(seed);
-            let made: Vec<Vec<u8>> = (0..200).map(|_| changed(b"one input of some length", b"another", 40, &mut random)).collect();
+            let made: Vec<Vec<u8>> = (0..200)
+                .map(|_| changed(b"one input of some length", b"another", 40, &mut random))
+                .collect();
             made
         };
         assert_eq!(run(1), run(1));

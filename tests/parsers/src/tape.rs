@@ -192,8 +192,15 @@ impl<C: Conversation> Player<C> {
             self.now = at.max(self.now);
             self.talk.handle_timeout(self.now);
             self.drain();
-            idle = if moves || self.events.len() > sent { 0 } else { idle + 1 };
-            assert!(idle < IDLE_WAKINGS, "it wants to be woken again and again at one time");
+            idle = if moves || self.events.len() > sent {
+                0
+            } else {
+                idle + 1
+            };
+            assert!(
+                idle < IDLE_WAKINGS,
+                "it wants to be woken again and again at one time"
+            );
         }
         self.now = until.max(self.now);
     }
@@ -204,7 +211,8 @@ impl<C: Conversation> Player<C> {
             self.pass(self.deadline.saturating_duration_since(self.now));
         }
         if !self.talk.finished() {
-            self.talk.interrupted(self.deadline, ProbeError::TimedOut { waited_ms: 0 });
+            self.talk
+                .interrupted(self.deadline, ProbeError::TimedOut { waited_ms: 0 });
         }
         (self.talk.conclude(), self.events)
     }

@@ -42,7 +42,10 @@ fn the_corpus_is_small_and_of_targets_that_there_are() {
     for folder in std::fs::read_dir(seeds::corpus()).unwrap() {
         let folder = folder.unwrap();
         let name = folder.file_name().to_string_lossy().into_owned();
-        assert!(TARGETS.iter().any(|target| target.name == name), "{name} is no target");
+        assert!(
+            TARGETS.iter().any(|target| target.name == name),
+            "{name} is no target"
+        );
         for file in std::fs::read_dir(folder.path()).unwrap() {
             bytes += file.unwrap().metadata().unwrap().len();
         }
