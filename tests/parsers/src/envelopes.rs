@@ -39,8 +39,12 @@ pub(crate) fn enrolment(data: &[u8]) {
         Some((b'+', claims)) => (challenger.seal(Kind::Enrol, claims).into_bytes(), true),
         _ => (data.to_vec(), false),
     };
-    let Ok((opened, claims)) = open_enrolment(&jws) else {
-        return;
+    let (opened, claims) = match open_enrolment(&jws) {
+        Ok(read) => read,
+        Err(why) => {
+            let said = why.to_string();
+            return assert!(said.len() <= 1024, "a refusal of {} bytes", said.len());
+        }
     };
     let key = VerifyingKey::from_jwk(&claims.jwk).expect("it was verified with it");
     assert_eq!(key.kid(), opened.kid);

@@ -99,7 +99,11 @@ fn talks(seeds: &mut Vec<Seed>) -> io::Result<()> {
             "camera-packets"
         };
         seeds.push(seed(target, name.clone(), tape(&text, true)));
-        if let Some(line) = text.lines().filter_map(|line| line.strip_prefix("< ")).last() {
+        if let Some(line) = text
+            .lines()
+            .filter_map(|line| line.strip_prefix("< "))
+            .next_back()
+        {
             seeds.push(seed("visca", name, hex(line)));
         }
     }
@@ -182,6 +186,10 @@ fn envelopes(seeds: &mut Vec<Seed>) -> io::Result<()> {
         let signed = format!("bp/1/quang-ninh/bai-chay/{topic}\n=r{kind}{text}");
         seeds.push(seed("ingest", format!("signed-{name}"), signed));
     }
+    let long = json!({"v": "x".repeat(5000)});
+    seeds.push(seed("enrolment", "long", format!("+{long}")));
+    seeds.push(seed("claims", "long", format!("\0{long}")));
+    seeds.push(seed("proof", "long", format!("R{long}")));
     let mut enrol = enrol(keys().challenger.verifying().jwk());
     seeds.push(seed("enrolment", "signed", format!("+{}", json!(enrol))));
     let kind = Kind::ALL

@@ -1,6 +1,8 @@
 //! No parser is forgotten: the list in `parsers.txt` names every file that may read foreign bytes, every target of the
 //! list is in the table, and every one of the table is a target of libFuzzer.
 
+#![allow(clippy::unwrap_used, clippy::panic, missing_docs)] // a test file
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
