@@ -141,7 +141,7 @@ fn wishes(table: &Table, orgs: Option<&[Name]>) -> Result<Vec<Wish>, Vec<Wrong>>
             wrong.push(Wrong {
                 line,
                 why: both(vi, en),
-            })
+            });
         };
         let (Ok(org), Ok(room)) = (Name::new(cell(org)), Name::new(cell(room))) else {
             let (org, room) = (text::clean(cell(org)), text::clean(cell(room)));
