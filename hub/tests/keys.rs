@@ -4,47 +4,13 @@
 #[cfg(test)]
 mod common;
 
-use bridgepoint_protocol::claims::Enrol;
-use bridgepoint_protocol::envelope::{Kind, Sealed, SigningKey, seal};
+use bridgepoint_protocol::envelope::{Kind, Sealed};
 use bridgepoint_protocol::rotation::{self, PublishedKey};
 use common::room::{Line, Room};
 use common::{Hub, hub_command, hub_dir, in_hours, told};
 use serde_json::{Value, json};
 
 const AT: &str = "abc/one";
-
-/// A new key and its statement that it follows the room's.
-fn next_key(room: &Room) -> (SigningKey, Sealed) {
-    let next = Room::new(AT).key;
-    let asks = Enrol {
-        v: 1,
-        org: "abc".parse().unwrap(),
-        room: "one".parse().unwrap(),
-        iat: 1_795_000_000,
-        jwk: next.verifying().jwk(),
-        former: None,
-        name: "Room one".into(),
-        area: None,
-        contacts: vec![],
-    };
-    let proof = rotation::proof(&next, room.key.kid(), asks).unwrap();
-    (next, proof)
-}
-
-/// The event by which the room's key hands over.
-fn hands_over(room: &mut Room, next: &SigningKey, proof: &Sealed) -> Sealed {
-    let mut claims = json!({
-        "v": 1, "org": "abc", "room": "one", "boot": "0".repeat(32), "witness": null, "nonce": null,
-        "iat": 1_795_000_000, "mono_ms": 1, "clk": "ntp", "kind": "key", "code": "key.rotated",
-        "params": rotation::params(&next.verifying(), proof), "started_ms": 0,
-    });
-    claims["seq"] = json!(room.seq + 1);
-    claims["prev"] = json!(room.prev);
-    let sealed = seal(&room.key, Kind::Event, &claims).unwrap();
-    room.seq += 1;
-    room.prev = sealed.hash;
-    sealed
-}
 
 async fn delivered(line: &mut Line, room: &Room, kind: &str, sealed: &Sealed) {
     line.publish(&room.topic(kind), &sealed.jws).await;
@@ -58,8 +24,8 @@ async fn a_key_hands_over_and_is_revoked_from_a_number_on() {
     let mut changes = hub.changes();
     let first = room.ready();
     delivered(&mut line, &room, "report", &first).await;
-    let (next, proof) = next_key(&room);
-    let event = hands_over(&mut room, &next, &proof);
+    let (next, proof) = room.next_key();
+    let event = room.hands_over(&next, &proof);
     delivered(&mut line, &room, "event", &event).await;
     // The trial: the next key asks and is receipted, without an operator.
     delivered(&mut line, &room, "enrol", &proof).await;
