@@ -42,7 +42,10 @@ pub(super) async fn enrol(place: &Where, accept_hub: bool) -> Outcome {
     let settled = standing.wait_for(|s| {
         matches!(
             s,
-            Standing::Online | Standing::StrangeHub { .. } | Standing::Refused { .. }
+            Standing::Online
+                | Standing::StrangeHub { .. }
+                | Standing::Refused { .. }
+                | Standing::TurnedAway { .. }
         )
     });
     // Dropped at once: what `wait_for` gives keeps the uplink from telling anything new.
@@ -91,8 +94,15 @@ pub(super) async fn enrol(place: &Where, accept_hub: bool) -> Outcome {
                     .followed_by(format_args!("({why})")),
             ));
         }
-        Standing::Refused { reason } => {
-            return Err(Failure::internal(Said::new("hub.refused").with("reason", reason)));
+        Standing::Refused { why } => {
+            return Err(Failure::internal(
+                Said::new("hub.refused").with("reason", why.said(lang)),
+            ));
+        }
+        Standing::TurnedAway { reason } => {
+            return Err(Failure::internal(
+                Said::new("delivery-turned-away").with("reason", reason.said(lang)),
+            ));
         }
     }
     Ok(exit::OK)
