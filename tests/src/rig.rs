@@ -7,11 +7,14 @@
 //! * [`reflector`]: the line test's other end alone.
 //! * [`room`]: a room and a province made of these, as most tests need them.
 //! * [`plan`]: plans of meetings, signed.
+//! * [`holdback`]: a disk whose power can be cut.
+//! * [`tally`]: what a rig counts.
 //! * [`mqtt`] and [`http`]: other programs' view of the broker and of the pages.
 //!
 //! Nothing here waits by sleeping: each wait is for a line, a file or an answer, with a deadline.
 
 pub mod agent;
+pub mod holdback;
 pub mod http;
 pub mod hub;
 pub mod mqtt;
@@ -21,6 +24,7 @@ pub mod process;
 pub mod reflector;
 pub mod room;
 pub mod sim;
+pub mod tally;
 
 use std::io;
 use std::net::TcpListener;
