@@ -116,6 +116,14 @@ impl Process {
         Ok(status.code().unwrap_or(-1))
     }
 
+    /// Whether it has ended.
+    ///
+    /// # Errors
+    /// When the system does not say.
+    pub fn is_gone(&mut self) -> Result<bool> {
+        Ok(self.child.try_wait()?.is_some())
+    }
+
     /// Ends it at once (SIGKILL), as a power cut would.
     pub fn kill(mut self) {
         self.end();
@@ -184,6 +192,37 @@ pub struct Output {
 /// Longer than any command may take: a run ends within 60 s whatever the devices do, and its report is waited
 /// for another 5 s. One that is still there after this hangs.
 const HANGS: Duration = Duration::from_secs(120);
+
+/// Runs a command, and kills it (SIGKILL) when it lives longer than this.
+///
+/// # Errors
+/// When it cannot be started.
+pub fn run_for(command: &mut Command, life: Duration) -> Result<Output> {
+    let mut child = command
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .with_context(|| format!("{}", command.get_program().display()))?;
+    let (stdout, stderr) = (everything(child.stdout.take()), everything(child.stderr.take()));
+    let end = super::now() + life;
+    let status = loop {
+        if let Some(status) = child.try_wait()? {
+            break status;
+        }
+        let left = end.saturating_duration_since(super::now());
+        if left.is_zero() {
+            let _already_gone = child.kill();
+            break child.wait()?;
+        }
+        thread::park_timeout(left.min(Duration::from_millis(1)));
+    };
+    Ok(Output {
+        code: status.code().unwrap_or(-1),
+        stdout: stdout.join().unwrap_or_default(),
+        stderr: stderr.join().unwrap_or_default(),
+    })
+}
 
 /// Runs a command to its end.
 ///
