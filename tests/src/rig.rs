@@ -16,6 +16,7 @@
 
 pub mod agent;
 pub mod chance;
+pub mod clock_jump;
 pub mod holdback;
 pub mod http;
 pub mod hub;

@@ -77,7 +77,9 @@ fn main() -> ExitCode {
 }
 
 fn rig(kind: Kind, options: Options) -> Result<bool> {
-    let seed = options.seed.unwrap_or_else(|| wall_ms().unsigned_abs() % 1_000_000);
+    let seed = options
+        .seed
+        .unwrap_or_else(|| wall_ms().unsigned_abs() % 1_000_000);
     println!("rig-{}: seed {seed}, {} kills", kind.word(), options.kills);
     let rig = Rig {
         kind,

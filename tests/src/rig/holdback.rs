@@ -298,7 +298,11 @@ mod tests {
         let wrote = "mkdir $1/d && echo x | dd of=$1/d/x conv=fsync status=none && sync $1/d";
         assert_eq!(on(&disk, wrote, None, None), 0);
         disk.cut().unwrap();
-        assert_eq!(names(&disk), [pair("a", "new\n")], "the directory's own name was not synced");
+        assert_eq!(
+            names(&disk),
+            [pair("a", "new\n")],
+            "the directory's own name was not synced"
+        );
     }
 
     #[test]

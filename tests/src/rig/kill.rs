@@ -10,24 +10,32 @@
 //! holds. What happens in a step depends on the seed and on the number of the room and the step alone.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError, RwLock, RwLockReadGuard};
+use std::thread;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail, ensure};
-use tempfile::TempDir;
 
 use super::agent::Agent;
 use super::chance::{Chance, Step};
-use super::holdback::Disk;
+use super::holdback::{Death, Disk, Failing};
 use super::hub::Hub;
 use super::ledger::{Book, Ledger, Wrong};
 use super::process::{Output, Process, run, run_for};
 use super::tally::Tally;
-use super::{PATIENCE, small_disk, until};
+use super::{PATIENCE, clock_jump, small_disk, until};
 
 /// Kills of one room: its logbook stays short enough to be read after each.
 const EACH: u64 = 50;
+
+/// The check that is made: quick, and of the box alone.
+const CHECK: [&str; 4] = ["check", "--only", "host", "--json"];
+
+/// Rooms at once: most of a check is waiting for somebody.
+const LANES: usize = 3;
 
 /// The last receipt comes within this, or something hangs.
 const DRAIN: Duration = Duration::from_secs(60);
@@ -80,39 +88,70 @@ impl Rig {
     /// When the rig itself cannot work, e.g. a program is not built.
     pub fn run(&self) -> Result<(Tally, Option<anyhow::Error>)> {
         let dir = tempfile::tempdir()?;
-        let hub = Hub::start(&dir.path().join("hub"))?;
-        let help = Agent::new(&dir.path().join("probe"), "")?.with_program(self.agent.clone());
-        let rotates = help.run(&["key", "--help"])?.stdout.contains("rotate");
+        let hub = RwLock::new(Hub::start(&dir.path().join("hub"))?);
+        let probe = Agent::new(&dir.path().join("probe"), "")?.with_program(self.agent.clone());
+        let rotates = probe.run(&["key", "--help"])?.stdout.contains("rotate");
         if !rotates {
-            eprintln!("rig-{}: skipped: key rotate (this agent has none)", self.kind.word());
+            eprintln!(
+                "rig-{}: skipped: key rotate (this agent has none)",
+                self.kind.word()
+            );
         }
-        let mut at_work = AtWork {
-            rig: self,
-            tally: Tally::begin(self.kind.word(), self.seed),
-            dir,
-            hub,
-            rotates,
+        let jumps = if self.kind == Kind::Clock {
+            clock_jump::library()
+        } else {
+            None
         };
-        let mut number = 0;
-        while at_work.tally.kills < self.kills {
-            number += 1;
-            if let Err(wrong) = at_work.room(number) {
-                if self.verbose {
-                    eprintln!("the files are kept in {}", at_work.dir.keep().display());
-                }
-                return Ok((at_work.tally, Some(wrong)));
-            }
+        if self.kind == Kind::Clock && jumps.is_none() {
+            eprintln!("rig-clock: skipped: there is no libfaketime (Debian package faketime)");
+            return Ok((Tally::begin(self.kind.word(), self.seed), None));
         }
-        Ok((at_work.tally, None))
+        let rooms: Vec<(u64, u64)> = (0..self.kills.div_ceil(EACH))
+            .map(|done| (done + 1, EACH.min(self.kills - done * EACH)))
+            .collect();
+        let next = AtomicUsize::new(0);
+        let found = Mutex::new((Tally::begin(self.kind.word(), self.seed), None));
+        thread::scope(|scope| {
+            for _ in 0..LANES {
+                scope.spawn(|| {
+                    while let Some((number, kills)) = rooms.get(next.fetch_add(1, Ordering::Relaxed)) {
+                        let mut lane = Lane {
+                            rig: self,
+                            tally: Tally::begin(self.kind.word(), self.seed),
+                            dir: dir.path(),
+                            hub: &hub,
+                            rotates,
+                            jumps: jumps.as_deref(),
+                        };
+                        let done = lane.room(*number, *kills);
+                        let mut found = found.lock().unwrap_or_else(PoisonError::into_inner);
+                        found.0.add(&lane.tally);
+                        if let Err(wrong) = done {
+                            found.1.get_or_insert(wrong);
+                            next.store(rooms.len(), Ordering::Relaxed);
+                        }
+                    }
+                });
+            }
+        });
+        drop(hub);
+        let (tally, wrong) = found.into_inner().unwrap_or_else(PoisonError::into_inner);
+        if wrong.is_some() && self.verbose {
+            eprintln!("the files are kept in {}", dir.keep().display());
+        }
+        Ok((tally, wrong))
     }
 }
 
-struct AtWork<'a> {
+/// One room after the other.
+struct Lane<'a> {
     rig: &'a Rig,
     tally: Tally,
-    dir: TempDir,
-    hub: Hub,
+    dir: &'a Path,
+    /// All rooms work with it at once; only one makes it fall.
+    hub: &'a RwLock<Hub>,
     rotates: bool,
+    jumps: Option<&'a Path>,
 }
 
 /// One room's box on its disk.
@@ -126,26 +165,28 @@ struct Room {
     key: Option<String>,
     /// A disk of its own, that can be full.
     small: Option<small_disk::SmallDisk>,
+    /// The file with the time, for the rig that turns the clock.
+    clock: PathBuf,
     /// What is done now, for whoever has to look at it.
     doing: String,
 }
 
-impl AtWork<'_> {
+impl Lane<'_> {
     /// One room from its first start to the whole look.
-    fn room(&mut self, number: u64) -> Result<()> {
+    fn room(&mut self, number: u64, kills: u64) -> Result<()> {
         let mut room = self.new_room(number)?;
-        let done = self.live(&mut room, number);
+        let done = self.live(&mut room, kills);
         self.tally.acknowledged += room.ledger.acknowledged();
         done.with_context(|| format!("seed {}, room {number}, {}", self.rig.seed, room.doing))
     }
 
     fn new_room(&self, number: u64) -> Result<Room> {
         let id = format!("rig-{number}");
-        let dir = self.dir.path().join(&id);
+        let dir = self.dir.join(&id);
         let config = format!(
             "[room]\nid = \"{id}\"\norg = \"quang-ninh\"\nname = \"UBND phường Bãi Cháy\"\n\n\
              [page]\nlisten = \"127.0.0.1:0\"\n\n[hub]\nbroker = \"{}\"\n",
-            self.hub.broker
+            self.hub().broker
         );
         let agent = Agent::new(&dir, &config)?.with_program(self.rig.agent.clone());
         // Every second room of this rig has a real disk of its own, as far as this user may mount one.
@@ -157,24 +198,28 @@ impl AtWork<'_> {
         let holds_back = self.rig.kind == Kind::Power || self.rig.kind == Kind::Clock;
         let disk = Disk::new(agent.state(), holds_back.then_some(&*durable))?;
         Ok(Room {
-            ledger: Ledger::new(&id, agent.state(), &self.hub.store()),
+            ledger: Ledger::new(&id, agent.state(), &self.hub().store()),
             chance: Chance::new(self.rig.seed, &id),
-            id,
             agent,
             disk,
+            id,
             key: None,
             small,
+            clock: dir.join("clock"),
             doing: String::new(),
         })
     }
 
-    fn live(&mut self, room: &mut Room, number: u64) -> Result<()> {
-        let enough = (self.tally.kills + EACH).min(self.rig.kills);
+    fn hub(&self) -> RwLockReadGuard<'_, Hub> {
+        self.hub.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn live(&mut self, room: &mut Room, kills: u64) -> Result<()> {
         self.birth(room)?;
         let mut step = 0;
         // The province falls once a room.
         let fall = room.chance.below(20);
-        while self.tally.kills < enough {
+        while self.tally.kills < kills {
             let todo = if step == fall {
                 Step::Fall
             } else {
@@ -186,7 +231,7 @@ impl AtWork<'_> {
             self.step(room, &todo)?;
             self.look(room)?;
         }
-        self.tell(room, &format!("the whole look after {step} steps, room {number}"));
+        self.tell(room, &format!("the whole look after {step} steps"));
         self.whole(room)
     }
 
@@ -195,9 +240,8 @@ impl AtWork<'_> {
         for args in [["key", "init"].as_slice(), &["enrol"]] {
             let (death, cut) = (room.chance.death(9), room.chance.cut());
             self.tell(room, &format!("{args:?} dies at {death:?}, power cut: {cut}"));
-            let mut command = room.agent.command(args)?;
-            command.envs(room.disk.environment(Some(death), None)?);
-            let output = run(&mut command)?;
+            let mut command = self.command(room, args, Some(death), None)?;
+            let output = run_for(&mut command, Duration::from_millis(500))?;
             self.died(room, &output, cut)?;
         }
         self.tell(room, "key init");
@@ -206,30 +250,23 @@ impl AtWork<'_> {
         room.key = Some(room.agent.fingerprint()?);
         room.disk.cut()?;
         self.same_key(room)?;
-        self.tell(room, "enrol");
-        let asked = self.clean(room, &["enrol", "--lang", "en"])?;
-        ensure!(asked.code == 0, "enrol: {}{}", asked.stdout, asked.stderr);
-        let address = format!("quang-ninh/{}", room.id);
-        let fingerprint = room.agent.fingerprint()?;
-        let approved = self
-            .hub
-            .run(&["room", "approve", &address, "--fingerprint", &fingerprint])?;
-        ensure!(
-            approved.code == 0,
-            "approve: {}{}",
-            approved.stdout,
-            approved.stderr
-        );
+        self.tell(room, "the province's approval");
+        let command = self.command(room, &["run"], None, None)?;
+        let daemon = Process::start("bridgepoint-agent run", &command)?;
+        let (address, fingerprint) = (format!("quang-ninh/{}", room.id), room.agent.fingerprint()?);
+        until("the box's request", PATIENCE, || {
+            let asked = ["room", "approve", &address, "--fingerprint", &fingerprint];
+            Ok((self.hub().run(&asked)?.code == 0).then_some(()))
+        })
+        .with_context(|| daemon.said())?;
+        daemon.kill();
         self.look(room).map(drop)
     }
 
     fn step(&mut self, room: &mut Room, step: &Step) -> Result<()> {
         match step {
             Step::Check { death, failing, cut } => {
-                let output = self.check(room, |command, room| {
-                    command.envs(room.disk.environment(*death, *failing)?);
-                    run(command)
-                })?;
+                let output = run(&mut self.command(room, &CHECK, *death, *failing)?)?;
                 self.checked(room, &output)?;
                 if failing.is_some() {
                     self.tally.count("checks on a failing disk");
@@ -237,15 +274,13 @@ impl AtWork<'_> {
                 self.died(room, &output, *cut)
             }
             Step::Killed { after_ms, cut } => {
-                let output = self.check(room, |command, room| {
-                    command.envs(room.disk.environment(None, None)?);
-                    run_for(command, Duration::from_millis(*after_ms))
-                })?;
+                let mut command = self.command(room, &CHECK, None, None)?;
+                let output = run_for(&mut command, Duration::from_millis(*after_ms))?;
                 self.checked(room, &output)?;
                 self.died(room, &output, *cut)
             }
             Step::Daemon { death, checks, cut } => {
-                self.daemon(room, |room| room.disk.environment(*death, None), *checks)?;
+                self.daemon(room, *death, *checks)?;
                 self.tally.kills += 1;
                 self.tally.count("of them of the daemon");
                 if *cut {
@@ -255,26 +290,13 @@ impl AtWork<'_> {
             }
             Step::Rotate { death, cut } => {
                 room.key = None;
-                let mut command = room.agent.command(&["key", "rotate"])?;
-                command.envs(room.disk.environment(Some(*death), None)?);
-                let output = run(&mut command)?;
+                let output = run(&mut self.command(room, &["key", "rotate"], Some(*death), None)?)?;
                 self.tally.count("rotations");
                 self.died(room, &output, *cut)
             }
             Step::Full { left } => self.full(room, *left),
             Step::Fall => self.fall(room),
         }
-    }
-
-    /// A check by hand, with the clock as the rig has it.
-    fn check(
-        &self,
-        room: &mut Room,
-        run: impl FnOnce(&mut Command, &Room) -> Result<Output>,
-    ) -> Result<Output> {
-        let mut command = room.agent.command(&["check", "--only", "host", "--json"])?;
-        let output = run(&mut command, room)?;
-        Ok(output)
     }
 
     /// What a check said. One that came to its end has a verdict.
@@ -293,14 +315,8 @@ impl AtWork<'_> {
     }
 
     /// A daemon that dies by itself or is killed, and checks that it is asked for until then.
-    fn daemon(
-        &mut self,
-        room: &mut Room,
-        environment: impl FnOnce(&Room) -> Result<Vec<(String, String)>>,
-        checks: u64,
-    ) -> Result<()> {
-        let mut command = room.agent.command(&["run"])?;
-        command.envs(environment(room)?);
+    fn daemon(&mut self, room: &mut Room, death: Option<Death>, checks: u64) -> Result<()> {
+        let command = self.command(room, &["run"], death, None)?;
         let mut daemon = Process::start("bridgepoint-agent run", &command)?;
         // It may die before it says where its page is.
         let _page = daemon.stdout_line(PATIENCE);
@@ -308,7 +324,7 @@ impl AtWork<'_> {
             if daemon.is_gone()? {
                 break;
             }
-            let output = self.clean(room, &["check", "--only", "host", "--json"])?;
+            let output = self.clean(room, &CHECK)?;
             let mut wrong = vec![];
             room.ledger.printed(&output.stdout, &mut wrong);
             self.found(wrong)?;
@@ -332,39 +348,59 @@ impl AtWork<'_> {
             return Ok(());
         };
         small.fill(left)?;
-        let output = self.clean(room, &["check", "--only", "host", "--json"])?;
+        let output = self.clean(room, &CHECK)?;
         self.checked(room, &output)?;
         self.look(room)?;
         if let Some(small) = &room.small {
             small.make_room()?;
         }
         self.tally.count("checks on a full disk");
-        let output = self.clean(room, &["check", "--only", "host", "--json"])?;
+        let output = self.clean(room, &CHECK)?;
         self.checked(room, &output)
     }
 
     /// The hub hangs while its broker takes what the box sends; then both are killed, and the hub comes back.
     fn fall(&mut self, room: &mut Room) -> Result<()> {
-        let mut command = room.agent.command(&["check", "--only", "host", "--json"])?;
-        command.envs(room.disk.environment(None, None)?);
+        let mut command = self.command(room, &CHECK, None, None)?;
         let mut stdout = None;
-        self.hub.fall(|| {
+        let mut hub = self.hub.write().unwrap_or_else(PoisonError::into_inner);
+        hub.fall(|| {
             // Long enough to hand it to the broker, not long enough to give up waiting for the receipt.
             stdout = Some(run_for(&mut command, Duration::from_millis(1500))?);
             Ok(())
         })?;
-        self.hub.serve()?;
+        hub.serve()?;
+        drop(hub);
         self.tally.count("falls of hub and broker");
         let output = stdout.context("the check")?;
         self.checked(room, &output)?;
         self.died(room, &output, false)
     }
 
-    /// A command that nothing is done to, on the same disk.
-    fn clean(&self, room: &Room, args: &[&str]) -> Result<Output> {
+    /// A command of the box on its disk, with the time as the rig has it.
+    fn command(
+        &self,
+        room: &mut Room,
+        args: &[&str],
+        death: Option<Death>,
+        failing: Option<Failing>,
+    ) -> Result<Command> {
         let mut command = room.agent.command(args)?;
-        command.envs(room.disk.environment(None, None)?);
-        run(&mut command)
+        let disk = room.disk.environment(death, failing)?;
+        match self.jumps {
+            None => command.envs(disk),
+            Some(library) => {
+                // A daemon that is running reads it, too.
+                fs::write(&room.clock, clock_jump::another(&mut room.chance))?;
+                command.envs(clock_jump::environment(library, &room.clock, disk))
+            }
+        };
+        Ok(command)
+    }
+
+    /// A command that nothing is done to.
+    fn clean(&self, room: &mut Room, args: &[&str]) -> Result<Output> {
+        run(&mut self.command(room, args, None, None)?)
     }
 
     /// Counts a death, and cuts the power.
@@ -386,7 +422,11 @@ impl AtWork<'_> {
     /// The light look.
     fn look(&mut self, room: &mut Room) -> Result<Book> {
         let mut wrong = vec![];
-        let book = room.ledger.look(&mut wrong)?;
+        let book = {
+            // The hub does not fall while its database is read.
+            let _stands = self.hub();
+            room.ledger.look(&mut wrong)?
+        };
         if book.torn {
             self.tally.torn += 1;
         }
@@ -407,7 +447,7 @@ impl AtWork<'_> {
     fn whole(&mut self, room: &mut Room) -> Result<()> {
         let waits = format!("the receipt of everything of {}", room.id);
         until(&waits, DRAIN, || {
-            let output = self.clean(room, &["check", "--only", "host", "--json"])?;
+            let output = self.clean(room, &CHECK)?;
             self.checked(room, &output)?;
             Ok((self.look(room)?.waiting() == 0).then_some(()))
         })?;
@@ -421,8 +461,8 @@ impl AtWork<'_> {
             verified.stdout,
             verified.stderr
         );
-        let shown = self.hub.room(&format!("quang-ninh/{}", room.id))?;
-        let chain = shown.get("chain").and_then(serde_json::Value::as_str);
+        let shown = self.hub().room(&format!("quang-ninh/{}", room.id))?;
+        let chain = shown.pointer("/chain/state").and_then(serde_json::Value::as_str);
         ensure!(chain == Some("complete"), "the hub shows the chain {chain:?}");
         Ok(())
     }
@@ -455,14 +495,4 @@ impl AtWork<'_> {
             eprintln!("{}: {doing} ({} kills)", room.id, self.tally.kills);
         }
     }
-}
-
-/// Whether a file is there, for a skip that is told.
-#[must_use]
-pub fn faketime() -> Option<PathBuf> {
-    let places = ["/usr/lib/x86_64-linux-gnu/faketime", "/usr/lib/aarch64-linux-gnu/faketime"];
-    places
-        .iter()
-        .map(|place| PathBuf::from(place).join("libfaketime.so.1"))
-        .find(|file| fs::metadata(file).is_ok())
 }

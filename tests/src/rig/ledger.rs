@@ -121,7 +121,9 @@ impl Ledger {
         };
         match self.printed.insert(seq, report.clone()) {
             Some(before) if before != report => {
-                wrong.push(Wrong::Doubled(format!("entry {seq} was printed as two different reports")));
+                wrong.push(Wrong::Doubled(format!(
+                    "entry {seq} was printed as two different reports"
+                )));
             }
             _ => {}
         }
@@ -231,7 +233,9 @@ impl Ledger {
     pub fn whole(&mut self, wrong: &mut Vec<Wrong>) -> Result<()> {
         let book = self.look(wrong)?;
         if book.torn || book.damaged > 0 {
-            wrong.push(Wrong::Broken("the logbook has half-written or damaged lines".into()));
+            wrong.push(Wrong::Broken(
+                "the logbook has half-written or damaged lines".into(),
+            ));
         }
         for kept in &book.entries {
             if self.held.get(&kept.seq) != Some(&kept.jws) {
@@ -256,7 +260,11 @@ impl Ledger {
              WHERE room.room = ?1 AND entry.id > ?2 ORDER BY entry.id",
         )?;
         let found = rows.query_map(params![self.room, self.last_row], |row| {
-            Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?, row.get::<_, String>(2)?))
+            Ok((
+                row.get::<_, i64>(0)?,
+                row.get::<_, i64>(1)?,
+                row.get::<_, String>(2)?,
+            ))
         })?;
         for row in found {
             let (id, seq, jws) = row?;
@@ -382,14 +390,24 @@ mod tests {
         let (one, three) = (claims(&lines[0]), claims(&lines[2]));
         let all = whole(&lines);
         assert_eq!(found(&all, &[one.clone(), three.clone()]), []);
-        assert!(matches!(&found(&all[..2], std::slice::from_ref(&three))[..], [Wrong::Lost(_)]));
+        assert!(matches!(
+            &found(&all[..2], std::slice::from_ref(&three))[..],
+            [Wrong::Lost(_)]
+        ));
         let mut other = three;
         other["kind"] = json!("y");
         assert!(matches!(&found(&all, &[other])[..], [Wrong::Lost(_)]));
-        let not_kept = json!({"seq": 9, "findings": [{"check": "host.logbook", "code": "host.logbook-write"}]});
+        let not_kept =
+            json!({"seq": 9, "findings": [{"check": "host.logbook", "code": "host.logbook-write"}]});
         let mut ledger = Ledger::new("bai-chay", Path::new("/none"), Path::new("/none"));
-        assert!(!ledger.printed(&not_kept.to_string(), &mut vec![]), "it says itself that it was not kept");
-        assert!(!ledger.printed("{\"seq\": 9, \"find", &mut vec![]), "half of a report");
+        assert!(
+            !ledger.printed(&not_kept.to_string(), &mut vec![]),
+            "it says itself that it was not kept"
+        );
+        assert!(
+            !ledger.printed("{\"seq\": 9, \"find", &mut vec![]),
+            "half of a report"
+        );
     }
 
     #[test]

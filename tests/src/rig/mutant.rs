@@ -3,4 +3,6 @@
 /// x
 /// # Errors
 /// x
-pub fn all(_only: Option<&str>) -> anyhow::Result<bool> { Ok(false) }
+pub fn all(_only: Option<&str>) -> anyhow::Result<bool> {
+    Ok(false)
+}

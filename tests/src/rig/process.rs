@@ -15,8 +15,8 @@ use rustix::process::{Pid, Signal, kill_process};
 pub struct Process {
     name: String,
     child: Child,
-    stdout: Receiver<String>,
-    stderr: Receiver<String>,
+    stdout: Mutex<Receiver<String>>,
+    stderr: Mutex<Receiver<String>>,
     said: Arc<Mutex<String>>,
 }
 
@@ -39,8 +39,8 @@ impl Process {
         Ok(Self {
             name: name.to_owned(),
             child,
-            stdout,
-            stderr,
+            stdout: Mutex::new(stdout),
+            stderr: Mutex::new(stderr),
             said,
         })
     }
@@ -57,6 +57,8 @@ impl Process {
     /// When none comes in time, with everything that it has said.
     pub fn stdout_line(&self, patience: Duration) -> Result<String> {
         self.stdout
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
             .recv_timeout(patience)
             .map_err(|_| self.silent("a line on standard output"))
     }
@@ -69,6 +71,8 @@ impl Process {
         loop {
             let line = self
                 .stderr
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
                 .recv_timeout(patience)
                 .map_err(|_| self.silent(wanted))?;
             if line.contains(wanted) {

@@ -45,9 +45,25 @@ impl Tally {
 
     /// Counts something that only this rig knows.
     pub fn count(&mut self, what: &'static str) {
+        self.count_many(what, 1);
+    }
+
+    fn count_many(&mut self, what: &'static str, more: u64) {
         match self.besides.iter_mut().find(|(known, _)| *known == what) {
-            Some((_, count)) => *count += 1,
-            None => self.besides.push((what, 1)),
+            Some((_, count)) => *count += more,
+            None => self.besides.push((what, more)),
+        }
+    }
+
+    /// Adds what another has counted.
+    pub fn add(&mut self, other: &Self) {
+        self.kills += other.kills;
+        self.acknowledged += other.acknowledged;
+        self.lost += other.lost;
+        self.doubled += other.doubled;
+        self.torn += other.torn;
+        for (what, count) in &other.besides {
+            self.count_many(what, *count);
         }
     }
 
@@ -83,7 +99,10 @@ mod tests {
         tally.count("hubs killed");
         tally.count("hubs killed");
         let line = tally.to_string();
-        assert!(line.starts_with("rig-crash: seed 7, 3 kills, 0 acknowledged, 0 lost, 0 doubled"), "{line}");
+        assert!(
+            line.starts_with("rig-crash: seed 7, 3 kills, 0 acknowledged, 0 lost, 0 doubled"),
+            "{line}"
+        );
         assert!(line.contains(", 2 hubs killed, "), "{line}");
         assert!(tally.holds());
         tally.lost = 1;
