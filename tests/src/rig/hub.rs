@@ -5,6 +5,7 @@ use std::process::Command;
 
 use anyhow::{Context as _, Result};
 use bridgepoint_protocol::envelope::SigningKey;
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
 use super::process::{Output, Process, run, succeed};
@@ -94,6 +95,28 @@ impl Hub {
             process.stop(PATIENCE)?;
         }
         Ok(())
+    }
+
+    /// Kills it and its broker (SIGKILL), as a power cut would. Before that it is held for as long as `meanwhile` takes:
+    /// its broker takes what rooms send, and it does not.
+    ///
+    /// # Errors
+    /// When it does not run, or `meanwhile` fails.
+    pub fn fall(&mut self, meanwhile: impl FnOnce() -> Result<()>) -> Result<()> {
+        let process = self.process.take().context("the hub does not run")?;
+        process.signal(Signal::STOP)?;
+        let done = meanwhile();
+        let pid = std::fs::read_to_string(self.state.join("broker").join("pid"))?;
+        let pid = pid.trim().parse().ok().and_then(Pid::from_raw);
+        kill_process(pid.context("the broker's process number")?, Signal::KILL)?;
+        process.kill();
+        done
+    }
+
+    /// Its database.
+    #[must_use]
+    pub fn store(&self) -> PathBuf {
+        self.state.join("hub.db")
     }
 
     /// Everything that it has said.
