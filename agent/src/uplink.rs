@@ -166,6 +166,7 @@ impl Uplink {
             delivery: Delivery::default(),
             enrolment: None,
             subscribed: true,
+            answered: false,
             present,
             pulse,
         };
@@ -213,6 +214,8 @@ struct Driver {
     enrolment: Option<Sealed>,
     /// False when the broker has refused a subscription: it is asked again with the next enrolment.
     subscribed: bool,
+    /// The hub has receipted something since this was asked last.
+    answered: bool,
     /// How the box stands; `None` before the daemon has looked.
     present: watch::Receiver<Option<PresenceState>>,
     /// Answers when the daemon asks for signs of life.
@@ -235,9 +238,10 @@ impl Driver {
                 End::Stopped => return,
                 End::Lost(lost) => self.lost(lost),
             }
-            // A connection that stood for a while starts the back-off anew.
+            // A connection that stood for a while, or brought something home, starts the back-off anew.
             let stood = clock::instant().saturating_duration_since(began) > Duration::from_secs(30);
-            failures = if stood { 0 } else { failures.saturating_add(1) };
+            let useful = stood || std::mem::take(&mut self.answered);
+            failures = if useful { 0 } else { failures.saturating_add(1) };
             // Many boxes may share a clock that says 1970, and none its room.
             let chance = chance(&self.connect.client_id, failures, session_id);
             let soonest = delivery::reconnect_after(0, chance);

@@ -10,11 +10,13 @@
 //! * [`holdback`]: a disk whose power can be cut.
 //! * [`kill`], with [`ledger`] and [`tally`]: the rigs that kill, what was acknowledged in them, what they count.
 //! * [`mutant`]: the agent with a line spoilt, which they have to find.
+//! * [`proxy`]: a bad line between a box and its broker; [`network`]: the rig that works over it; [`backlog`]: a long time away.
 //! * [`mqtt`] and [`http`]: other programs' view of the broker and of the pages.
 //!
 //! Nothing here waits by sleeping: each wait is for a line, a file or an answer, with a deadline.
 
 pub mod agent;
+pub mod backlog;
 pub mod chance;
 pub mod clock_jump;
 pub mod holdback;
@@ -24,9 +26,11 @@ pub mod kill;
 pub mod ledger;
 pub mod mqtt;
 pub mod mutant;
+pub mod network;
 pub mod nut;
 pub mod plan;
 pub mod process;
+pub mod proxy;
 pub mod reflector;
 pub mod room;
 pub mod sim;

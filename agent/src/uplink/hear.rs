@@ -75,6 +75,7 @@ impl Driver {
             tracing::warn!("a receipt for another room came here; ignored");
             return;
         }
+        self.answered = true;
         match receipt.seq {
             None => self.enrolment_taken(session, &receipt),
             Some(seq) => {

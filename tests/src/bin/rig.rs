@@ -7,6 +7,7 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use bridgepoint_tests::rig::kill::{Kind, Rig};
+use bridgepoint_tests::rig::network::Net;
 use bridgepoint_tests::rig::tally::Tally;
 use bridgepoint_tests::rig::{mutant, wall_ms};
 use clap::{Parser, Subcommand};
@@ -28,6 +29,21 @@ enum Which {
     Full(Options),
     /// Kills while the wall clock jumps: 1970, a year either way, back and forth.
     Clock(Options),
+    /// A bad line, a broker and a hub that fall, and a logbook that grows meanwhile.
+    Net {
+        /// How many faults.
+        #[arg(long, default_value_t = 70)]
+        rounds: u64,
+        /// The seed of a run that is to be repeated [default: a new one]
+        #[arg(long)]
+        seed: Option<u64>,
+        /// Reports that wait when it begins.
+        #[arg(long, default_value_t = 400)]
+        backlog: u64,
+        /// Tell each round.
+        #[arg(long)]
+        verbose: bool,
+    },
     /// Builds the agent with one line spoilt after the other: the rigs have to find each.
     Mutants {
         /// Only those whose name contains this.
@@ -64,6 +80,12 @@ fn main() -> ExitCode {
         Which::Power(options) => rig(Kind::Power, options),
         Which::Full(options) => rig(Kind::Full, options),
         Which::Clock(options) => rig(Kind::Clock, options),
+        Which::Net {
+            rounds,
+            seed,
+            backlog,
+            verbose,
+        } => net(rounds, seed, backlog, verbose),
         Which::Mutants { only } => mutant::all(only.as_deref()),
     };
     match ended {
@@ -74,6 +96,24 @@ fn main() -> ExitCode {
             ExitCode::from(70)
         }
     }
+}
+
+fn net(rounds: u64, seed: Option<u64>, backlog: u64, verbose: bool) -> Result<bool> {
+    let seed = seed.unwrap_or_else(|| wall_ms().unsigned_abs() % 1_000_000);
+    println!("rig-net: seed {seed}, {rounds} rounds");
+    let rig = Net {
+        seed,
+        rounds,
+        backlog,
+        longest_ms: 3000,
+        verbose,
+    };
+    let (tally, wrong) = rig.run()?;
+    if let Some(wrong) = &wrong {
+        eprintln!("{wrong:#}");
+    }
+    println!("{tally}");
+    Ok(wrong.is_none() && tally.holds())
 }
 
 fn rig(kind: Kind, options: Options) -> Result<bool> {

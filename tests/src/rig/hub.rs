@@ -31,10 +31,20 @@ impl Hub {
     /// # Errors
     /// When it does not start.
     pub fn start(dir: &Path) -> Result<Self> {
+        Self::start_with(dir, "")
+    }
+
+    /// Starts a hub with more lines (TOML) in the table `[hub]` of its configuration.
+    ///
+    /// # Errors
+    /// When it does not start.
+    pub fn start_with(dir: &Path, more: &str) -> Result<Self> {
         std::fs::create_dir_all(dir)?;
         let config = dir.join("hub.toml");
-        let text = "[hub]\norgs = [\"quang-ninh\"]\n[broker]\naddress = \"own\"\nlisten = \"127.0.0.1:0\"\n[page]\nlisten = \"127.0.0.1:0\"\n[reflector]\nlisten = \"127.0.0.1:0\"\n";
-        std::fs::write(&config, text)?;
+        let text = format!(
+            "[hub]\norgs = [\"quang-ninh\"]\n{more}\n[broker]\naddress = \"own\"\nlisten = \"127.0.0.1:0\"\n[page]\nlisten = \"127.0.0.1:0\"\n[reflector]\nlisten = \"127.0.0.1:0\"\n"
+        );
+        std::fs::write(&config, &text)?;
         let mut hub = Self {
             process: None,
             config,
@@ -111,6 +121,19 @@ impl Hub {
         kill_process(pid.context("the broker's process number")?, Signal::KILL)?;
         process.kill();
         done
+    }
+
+    /// Kills its broker alone (SIGKILL); the hub starts it again.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub fn kill_broker(&self) -> Result<()> {
+        let pid = std::fs::read_to_string(self.state.join("broker").join("pid"))?;
+        let pid = pid.trim().parse().ok().and_then(Pid::from_raw);
+        Ok(kill_process(
+            pid.context("the broker's process number")?,
+            Signal::KILL,
+        )?)
     }
 
     /// Its database.

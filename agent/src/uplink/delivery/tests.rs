@@ -8,6 +8,13 @@ fn start() -> Instant {
     crate::clock::instant()
 }
 
+/// Of a box whose enrolment was taken on this connection.
+fn taken() -> Delivery {
+    let mut delivery = Delivery::default();
+    delivery.enrolling().taken();
+    delivery
+}
+
 /// The outbox of these entries, as the logbook lists it: the live one (here 100), then from the oldest on.
 const LIVE: u64 = 100;
 
@@ -40,7 +47,7 @@ fn the_newest_goes_first_and_no_more_than_a_window() {
 
 #[test]
 fn what_gets_no_receipt_is_offered_again_later_and_later() {
-    let (mut delivery, start) = (Delivery::default(), start());
+    let (mut delivery, start) = (taken(), start());
     let entries = BTreeSet::from([1]);
     let mut now = start;
     let mut pauses = vec![];
@@ -67,7 +74,7 @@ fn what_gets_no_receipt_is_offered_again_later_and_later() {
 
 #[test]
 fn entries_that_are_never_receipted_do_not_hold_up_the_others() {
-    let (mut delivery, mut now) = (Delivery::default(), start());
+    let (mut delivery, mut now) = (taken(), start());
     let mut entries: BTreeSet<u64> = (1..=100).collect();
     let never: BTreeSet<u64> = (1..=20).collect();
     let mut order = vec![];
@@ -90,7 +97,7 @@ fn entries_that_are_never_receipted_do_not_hold_up_the_others() {
 
 #[test]
 fn a_hub_that_hears_nothing_is_offered_less_and_less_but_the_newest_at_once() {
-    let (mut delivery, began) = (Delivery::default(), start());
+    let (mut delivery, began) = (taken(), start());
     let mut entries: BTreeSet<u64> = (1..=1000).collect();
     let (mut now, mut offers) = (began, 0);
     while now < began + Duration::from_secs(3600) {
@@ -111,7 +118,7 @@ fn a_hub_that_hears_nothing_is_offered_less_and_less_but_the_newest_at_once() {
 
 #[test]
 fn one_refused_entry_is_set_aside_and_the_others_go_on() {
-    let (mut delivery, began) = (Delivery::default(), start());
+    let (mut delivery, began) = (taken(), start());
     let mut entries: BTreeSet<u64> = (1..=40).collect();
     let (mut now, mut asked) = (began, vec![]);
     while now < began + Duration::from_secs(600) {
@@ -139,7 +146,7 @@ fn one_refused_entry_is_set_aside_and_the_others_go_on() {
 
 #[test]
 fn a_broker_that_refuses_everything_is_asked_one_at_a_time() {
-    let (mut delivery, began) = (Delivery::default(), start());
+    let (mut delivery, began) = (taken(), start());
     let entries: BTreeSet<u64> = (1..=5000).collect();
     let (mut now, mut asked) = (began, 0);
     while now < began + Duration::from_secs(3600) {
@@ -178,6 +185,7 @@ fn deliver_through_a_broker_that_breaks(
             connections += 1;
             delivery.connected();
         } else {
+            delivery.enrolling().taken();
             now += delivery.next_due(now, true);
         }
     }
