@@ -39,10 +39,22 @@ impl Hub {
     /// # Errors
     /// When it does not start.
     pub fn start_with(dir: &Path, more: &str) -> Result<Self> {
+        Self::start_at(dir, more, "address = \"own\"\nlisten = \"127.0.0.1:0\"")
+    }
+
+    /// Starts a hub whose rooms come to somebody else's broker, `mqtt://127.0.0.1:PORT`.
+    ///
+    /// # Errors
+    /// When it does not start.
+    pub fn start_beside(dir: &Path, broker: &str) -> Result<Self> {
+        Self::start_at(dir, "", &format!("address = \"{broker}\""))
+    }
+
+    fn start_at(dir: &Path, more: &str, broker: &str) -> Result<Self> {
         std::fs::create_dir_all(dir)?;
         let config = dir.join("hub.toml");
         let text = format!(
-            "[hub]\norgs = [\"quang-ninh\"]\n{more}\n[broker]\naddress = \"own\"\nlisten = \"127.0.0.1:0\"\n[page]\nlisten = \"127.0.0.1:0\"\n[reflector]\nlisten = \"127.0.0.1:0\"\n"
+            "[hub]\norgs = [\"quang-ninh\"]\n{more}\n[broker]\n{broker}\n[page]\nlisten = \"127.0.0.1:0\"\n[reflector]\nlisten = \"127.0.0.1:0\"\n"
         );
         std::fs::write(&config, &text)?;
         let mut hub = Self {
@@ -56,8 +68,12 @@ impl Hub {
         hub.serve()?;
         // From now on the same ports, so that a hub that comes back is found again.
         let port = |address: &str| address.rsplit(':').next().unwrap_or("0").to_owned();
+        let own = format!(
+            "[broker]\naddress = \"own\"\nlisten = \"127.0.0.1:{}\"",
+            port(&hub.broker)
+        );
         let fixed = text
-            .replacen("127.0.0.1:0", &format!("127.0.0.1:{}", port(&hub.broker)), 1)
+            .replace("[broker]\naddress = \"own\"\nlisten = \"127.0.0.1:0\"", &own)
             .replacen("127.0.0.1:0", &format!("127.0.0.1:{}", port(&hub.page)), 1)
             .replacen("127.0.0.1:0", &hub.reflector, 1);
         std::fs::write(&hub.config, fixed)?;

@@ -35,9 +35,9 @@ impl Enrolling {
         } else {
             LONGEST_ENROL_PAUSE
         };
-        let pause = self
-            .sent
-            .map_or(FIRST_ENROL_PAUSE, |before| (before.pause * 2).min(longest));
+        let pause = self.sent.map_or(FIRST_ENROL_PAUSE, |before| {
+            (before.pause * 2).clamp(FIRST_ENROL_PAUSE, longest)
+        });
         self.sent = Some(Offer { at: now, pause });
         self.not_before = None;
     }

@@ -252,6 +252,8 @@ fn an_enrolment_is_repeated_until_it_is_taken() {
     assert!(!enrolling.due(now + seconds(5)));
     enrolling.again_after(now + seconds(3), Duration::ZERO);
     assert!(enrolling.due(now + seconds(3)), "the hub has shown its key");
+    enrolling.sent(now + seconds(3), false);
+    assert!(!enrolling.due(now + seconds(4)), "once");
     enrolling.taken();
     assert!(!enrolling.due(now + seconds(3000)));
     delivery.connected();
