@@ -440,6 +440,10 @@ impl Driver {
         }
         while let Some((seq, kind, jws)) = self.resend.next() {
             let (seq, topic) = (*seq, self.topic(topic_of(*kind)));
+            if self.station.book().is_waiting(seq) {
+                self.resend.skip();
+                continue;
+            }
             match session.publish(Tag::Again(seq), &topic, false, jws.clone()) {
                 Put::Done => self.resend.sent(),
                 Put::Busy => break,

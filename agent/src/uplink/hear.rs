@@ -159,7 +159,18 @@ impl Driver {
         match command.kind.or(CommandKind::LineSlot) {
             CommandKind::Resend => {
                 let (from, to) = (command.from.unwrap_or(1), command.to.unwrap_or(u64::MAX));
-                if !self.resend.ask(from..=to) {
+                let (mut first, mut last) = (from, to);
+                {
+                    // What waits in the outbox comes by itself; the hub often asks while it is on its way.
+                    let book = self.station.book();
+                    while first <= last && book.is_waiting(first) {
+                        first += 1;
+                    }
+                    while first < last && book.is_waiting(last) {
+                        last -= 1;
+                    }
+                }
+                if !self.resend.ask(first..=last) {
                     tracing::warn!(
                         from,
                         to,

@@ -103,7 +103,13 @@ impl Net {
         for output in &printed {
             ledger.printed(&output.stdout, &mut wrong);
         }
+        if self.verbose {
+            eprintln!("rig-net: calm; the daemon so far:\n{}", daemon.said());
+        }
         let calm = place.calm(&daemon, &mut ledger, &mut wrong);
+        if self.verbose {
+            eprintln!("rig-net: the daemon in the end:\n{}", daemon.said());
+        }
         tally.acknowledged = ledger.acknowledged();
         tally.lost = count(&wrong, |wrong| matches!(wrong, Wrong::Lost(_)));
         tally.doubled = count(&wrong, |wrong| matches!(wrong, Wrong::Doubled(_)));
@@ -199,11 +205,8 @@ fn suffer((hub, proxy): &mut (&mut Hub, &Proxy), fault: Fault, long: Duration) -
         }
     }
     thread::park_timeout(long);
-    match fault {
-        Fault::Hub => hub.serve()?,
-        // What was swallowed leaves a torn stream behind.
-        Fault::Line(Line::Swallow) => proxy.set(Line::Cut),
-        _ => {}
+    if fault == Fault::Hub {
+        hub.serve()?;
     }
     proxy.set(Line::Pass);
     // A moment to breathe, so that something is on its way when the next fault comes.

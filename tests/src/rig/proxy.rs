@@ -25,7 +25,8 @@ pub enum Line {
     Cut,
     /// Each connection is reset once it has carried this many bytes from the box: in the middle of a packet or not.
     CutAt(u64),
-    /// Half-open: what comes is swallowed each way, no connection ends, new ones are taken and never answered.
+    /// Half-open: what comes is swallowed each way, no connection ends, new ones are taken and never answered. When the line
+    /// is another one again, a connection that has lost something ends with a reset.
     Swallow,
 }
 
@@ -165,7 +166,7 @@ fn carry(shared: &Arc<Shared>, room: TcpStream) {
 
 /// Moves bytes one way until that way ends or the connection is cut.
 fn pump(shared: &Shared, mut from: TcpStream, mut to: TcpStream, cut: &AtomicBool, from_room: bool) {
-    let mut carried = 0_u64;
+    let (mut carried, mut lost) = (0_u64, false);
     let mut bytes = [0_u8; 4096];
     let _short = from.set_read_timeout(Some(LOOK));
     loop {
@@ -173,7 +174,7 @@ fn pump(shared: &Shared, mut from: TcpStream, mut to: TcpStream, cut: &AtomicBoo
             return;
         }
         let line = shared.now();
-        if line == Line::Cut {
+        if line == Line::Cut || (lost && line != Line::Swallow) {
             return break_off(shared, cut, &from, &to);
         }
         let most = match line {
@@ -208,6 +209,7 @@ fn pump(shared: &Shared, mut from: TcpStream, mut to: TcpStream, cut: &AtomicBoo
         }
         // Asked again: what was read while the line was switched belongs to the new one.
         if shared.now() == Line::Swallow {
+            lost = true;
             continue;
         }
         let Some(piece) = bytes.get(..piece) else { return };
@@ -322,12 +324,16 @@ mod tests {
             matches!(nothing, Err(ErrorKind::WouldBlock | ErrorKind::TimedOut)),
             "{nothing:?}"
         );
-        // What was swallowed stays swallowed; the next words pass again.
+        // What was swallowed is lost, and the connection with it; the next one works.
         proxy.set(Line::Pass);
         stream.set_read_timeout(Some(super::super::PATIENCE))?;
+        let mut rest = Vec::new();
+        let _reset = stream.read_to_end(&mut rest);
+        assert!(rest.is_empty(), "{rest:?}");
+        let mut stream = connect(&proxy)?;
         stream.write_all(b"six")?;
         stream.read_exact(&mut back)?;
-        assert_eq!(&back, b"six");
+        assert_eq!((&back, proxy.broken()), (b"six", 1));
         Ok(())
     }
 }

@@ -84,6 +84,10 @@ impl Lost {
             ConnectionError::MqttState(StateError::CollisionTimeout) => {
                 Self::because("it left a message unacknowledged")
             }
+            ConnectionError::Io(error)
+            | ConnectionError::MqttState(
+                StateError::Io(error) | StateError::Deserialization(ParseError::Io(error)),
+            ) => Self::because(error.to_string()),
             other => Self::because(other.to_string()),
         }
     }
