@@ -134,7 +134,7 @@ fn run(disk: &SimDisk, dice: &mut Dice, model: &mut Model, now: &mut Stamp) {
                 }
             }
             3 | 4 => {
-                if let Some(seq) = book.outbox().last().copied()
+                if let Some(seq) = book.outbox().last()
                     && let Some(entry) = model.entries.get(&seq)
                 {
                     let (jws, receipt) = receipt(hub, seq, EntryHash::of(entry));
