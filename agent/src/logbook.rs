@@ -163,10 +163,32 @@ impl Logbook {
             book.load(&month, &path, &mut unread)?;
             book.month = month;
         }
+        book.settle()?;
         match unread {
             // The next entry would have to name it.
             Some(newest) => Err(newest),
             None => Ok(book),
+        }
+    }
+
+    /// Makes durable what was read: a program that was killed may have left lines and names that it had not synced, and from
+    /// now on they are told to others.
+    fn settle(&self) -> Result<(), LogbookError> {
+        let fault = |path: &Path| {
+            let path = path.to_owned();
+            move |error| LogbookError::Io { path, error }
+        };
+        let newest = self.path(&self.month);
+        if newest.exists() {
+            File::open(&newest)
+                .and_then(|file| file.sync_all())
+                .map_err(fault(&newest))?;
+        }
+        sync_dir(&self.dir).map_err(fault(&self.dir))?;
+        // The logbook's own name, and the key's beside it.
+        match self.dir.parent() {
+            Some(state) => sync_dir(state).map_err(fault(state)),
+            None => Ok(()),
         }
     }
 
