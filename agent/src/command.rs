@@ -97,6 +97,9 @@ pub(crate) async fn perform(command: Command) -> u8 {
         Command::Logbook {
             act: LogbookAct::Verify { place },
         } => verify::logbook(&place),
+        Command::Logbook {
+            act: LogbookAct::Export { place, from, to, out },
+        } => records::logbook_export(&place, from, to, &out),
         Command::Key {
             act: KeyAct::Init { place },
         } => key_init(&place),

@@ -13,6 +13,7 @@ mod cli;
 mod clock;
 mod command;
 mod config;
+mod disk;
 mod front;
 mod judge;
 mod key;

@@ -111,7 +111,22 @@ fn bad(lang: Lang, file: &str, line: Option<u64>, why: &str) -> Outcome {
 #[serde(untagged)]
 enum ShownKey {
     Bare(Jwk),
-    InOutput { jwk: Jwk },
+    InOutput {
+        jwk: Jwk,
+    },
+    /// As `logbook export` writes them beside its file.
+    Set {
+        keys: Vec<Jwk>,
+    },
+}
+
+impl ShownKey {
+    fn all(self) -> Vec<Jwk> {
+        match self {
+            Self::Bare(jwk) | Self::InOutput { jwk } => vec![jwk],
+            Self::Set { keys } => keys,
+        }
+    }
 }
 
 /// The keys that were given, else this box's own and its hub's.
@@ -122,23 +137,24 @@ fn keys(place: &Where, given: &[PathBuf]) -> Result<Vec<VerifyingKey>, Failure> 
         let hub = Pin::load(&state).map_err(Failure::internal)?.all_verifying();
         return Ok(std::iter::once(own).chain(hub).collect());
     }
-    given
-        .iter()
-        .map(|path| {
-            let wrong = |why: String| {
-                Failure::usage(
-                    Said::new("error-no-key")
-                        .on(path)
-                        .with("form", "JWK")
-                        .because(why)
-                        .run("key show --json"),
-                )
-            };
-            let shown: ShownKey = serde_json::from_slice(&read(path)?).map_err(|e| wrong(e.to_string()))?;
-            let (ShownKey::Bare(jwk) | ShownKey::InOutput { jwk }) = shown;
-            VerifyingKey::from_jwk(&jwk).map_err(|e| wrong(e.to_string()))
-        })
-        .collect()
+    let read_one = |path: &PathBuf| {
+        let wrong = |why: String| {
+            Failure::usage(
+                Said::new("error-no-key")
+                    .on(path)
+                    .with("form", "JWK")
+                    .because(why)
+                    .run("key show --json"),
+            )
+        };
+        let shown: ShownKey = serde_json::from_slice(&read(path)?).map_err(|e| wrong(e.to_string()))?;
+        let keys = shown.all();
+        let keys = keys.iter().map(VerifyingKey::from_jwk);
+        keys.collect::<Result<Vec<_>, _>>()
+            .map_err(|e| wrong(e.to_string()))
+    };
+    let read: Result<Vec<_>, Failure> = given.iter().map(read_one).collect();
+    Ok(read?.concat())
 }
 
 #[cfg(test)]
@@ -149,10 +165,10 @@ mod tests {
     fn a_key_is_read_as_either_program_shows_it() {
         let jwk = r#"{"kty":"OKP","crv":"Ed25519","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}"#;
         let with_names = format!(r#"{{"kid":"k","fingerprint":"f","jwk":{jwk}}}"#);
-        for text in [jwk, with_names.as_str()] {
-            let (ShownKey::Bare(read) | ShownKey::InOutput { jwk: read }) =
-                serde_json::from_str(text).unwrap();
-            assert!(VerifyingKey::from_jwk(&read).is_ok());
+        let set = format!(r#"{{"keys":[{jwk}]}}"#);
+        for text in [jwk, with_names.as_str(), set.as_str()] {
+            let read = serde_json::from_str::<ShownKey>(text).unwrap().all();
+            assert!(VerifyingKey::from_jwk(&read[0]).is_ok());
         }
         assert!(serde_json::from_str::<ShownKey>("{}").is_err());
     }

@@ -9,6 +9,7 @@ use bridgepoint_protocol::logbook::{Keys, Line, LineError, Walk, read_unverified
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
+use crate::disk::{Disk as _, RealDisk};
 use crate::said::{Said, Say};
 
 /// One line of `logbook list`.
@@ -67,13 +68,16 @@ pub(crate) fn month_of(wall_ms: i64) -> String {
 
 /// The files of a logbook, oldest first, with their months.
 pub(crate) fn months(dir: &Path) -> io::Result<Vec<(String, PathBuf)>> {
+    match RealDisk.list(dir) {
+        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
+        listed => Ok(months_among(listed?)),
+    }
+}
+
+/// Those of these files that are months of a logbook, oldest first.
+pub(super) fn months_among(files: Vec<PathBuf>) -> Vec<(String, PathBuf)> {
     let mut months = Vec::new();
-    let entries = match std::fs::read_dir(dir) {
-        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(months),
-        other => other?,
-    };
-    for entry in entries {
-        let path = entry?.path();
+    for path in files {
         let month = path
             .file_name()
             .and_then(|name| name.to_str())
@@ -83,7 +87,7 @@ pub(crate) fn months(dir: &Path) -> io::Result<Vec<(String, PathBuf)>> {
         }
     }
     months.sort();
-    Ok(months)
+    months
 }
 
 fn is_month(text: &str) -> bool {
@@ -268,7 +272,7 @@ fn all(dir: &Path) -> Result<Vec<PathBuf>, BookBroken> {
     Ok(months.into_iter().map(|(_, path)| path).collect())
 }
 
-fn damage(file: &Path, line: u64, why: String) -> BookBroken {
+pub(super) fn damage(file: &Path, line: u64, why: String) -> BookBroken {
     BookBroken {
         file: file.display().to_string(),
         line,
