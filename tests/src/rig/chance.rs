@@ -99,7 +99,7 @@ impl Chance {
         }
         match self.below(20) {
             0..10 => Step::Check {
-                death: Some(self.death(6)),
+                death: Some(self.death(9)),
                 failing: None,
                 cut,
             },

@@ -13,7 +13,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, PoisonError, RwLock, RwLockReadGuard};
+use std::sync::{Barrier, Mutex, PoisonError, RwLock, RwLockReadGuard};
 use std::thread;
 use std::time::Duration;
 
@@ -110,6 +110,7 @@ impl Rig {
             .map(|done| (done + 1, EACH.min(self.kills - done * EACH)))
             .collect();
         let next = AtomicUsize::new(0);
+        let all_done = Barrier::new(LANES);
         let found = Mutex::new((Tally::begin(self.kind.word(), self.seed), None));
         thread::scope(|scope| {
             for _ in 0..LANES {
@@ -131,6 +132,8 @@ impl Rig {
                             next.store(rooms.len(), Ordering::Relaxed);
                         }
                     }
+                    // A hub that came back ends with the thread that started it.
+                    all_done.wait();
                 });
             }
         });
@@ -269,7 +272,8 @@ impl Lane<'_> {
                 let output = run(&mut self.command(room, &CHECK, *death, *failing)?)?;
                 self.checked(room, &output)?;
                 if failing.is_some() {
-                    self.tally.count("checks on a failing disk");
+                    self.tally.kills += 1;
+                    self.tally.count("of them a disk that fails");
                 }
                 self.died(room, &output, *cut)
             }
@@ -354,7 +358,8 @@ impl Lane<'_> {
         if let Some(small) = &room.small {
             small.make_room()?;
         }
-        self.tally.count("checks on a full disk");
+        self.tally.kills += 1;
+        self.tally.count("of them a disk that is full");
         let output = self.clean(room, &CHECK)?;
         self.checked(room, &output)
     }
