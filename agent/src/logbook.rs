@@ -34,6 +34,7 @@ pub(crate) use write::absent;
 
 use crate::disk::{Disk, RealDisk, create_durable_dir};
 use crate::said::{Said, Say};
+use crate::state::StateDir;
 use room::Room;
 use times::Times;
 
@@ -193,22 +194,23 @@ struct Head {
 const RESERVE: u64 = 1 << 20;
 
 impl Logbook {
-    /// Opens the logbook in `dir`, creating it where it is missing. A last line that was cut off by a power
+    /// Opens the logbook of a state directory, creating it where it is missing. A last line that was cut off by a power
     /// cut is removed: it was never told to anybody. Lines that cannot be read stay where they are: the chain goes on after
     /// the newest entry that can, with numbers that were never used, and a gap entry says which were.
     ///
     /// # Errors
     /// [`LogbookError`].
-    pub(crate) fn open(dir: PathBuf, address: RoomAddress) -> Result<Self, LogbookError> {
-        Self::open_on(Arc::new(RealDisk), dir, address, RESERVE)
+    pub(crate) fn open(state: &StateDir, address: RoomAddress) -> Result<Self, LogbookError> {
+        let room = Room::new(state.join("reserve"), RESERVE);
+        Self::open_on(Arc::new(RealDisk), state.join("logbook"), address, room)
     }
 
-    /// [`Logbook::open`] on a disk, with so many bytes in reserve.
+    /// [`Logbook::open`] on a disk, with this reserve.
     fn open_on(
         disk: Arc<dyn Disk>,
         dir: PathBuf,
         address: RoomAddress,
-        reserve: u64,
+        room: Room,
     ) -> Result<Self, LogbookError> {
         let unsure = match create_durable_dir(&*disk, &dir) {
             Ok(()) => None,
@@ -217,7 +219,7 @@ impl Logbook {
             Err(error) => return Err(LogbookError::Io { path: dir, error }),
         };
         let mut book = Self {
-            room: Room::new(dir.join("reserve"), reserve),
+            room,
             disk,
             dir,
             address,

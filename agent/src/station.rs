@@ -132,7 +132,7 @@ impl Station {
     pub(crate) fn open(settings: Settings, state: StateDir, media: Program) -> Result<Arc<Self>, StartError> {
         let lock = state.lock()?;
         let key = key::load_or_make(&state)?;
-        let mut book = Logbook::open(state.join("logbook"), settings.address.clone())?;
+        let mut book = Logbook::open(&state, settings.address.clone())?;
         let pin = Pin::load(&state)?;
         let calendar = Calendar::load(&state, pin.verifying().as_ref(), &settings.address);
         // Its challenge came with no line of the logbook.

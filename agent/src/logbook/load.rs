@@ -80,9 +80,15 @@ impl Logbook {
         if !newest {
             return Ok((text, 0));
         }
-        let (whole, used) = whole_lines(&text);
+        let (mut whole, used) = whole_lines(&text);
         let torn = text.len() - whole;
         text.truncate(whole);
+        if !text.is_empty() && !text.ends_with(b"\n") {
+            // Damage at the very end stays, and the next entry begins on a line of its own.
+            self.disk.open(path, Opening::There)?.append(b"\n")?;
+            text.push(b'\n');
+            whole += 1;
+        }
         if let Err(error) = self.put_end_right(path, whole as u64, torn) {
             // Nothing is written behind it before that was done.
             self.doubtful = Some((path.to_owned(), whole as u64));
@@ -225,12 +231,19 @@ impl Logbook {
 
 /// How much of a file's text is whole lines, and how many numbers the lines that are left out may have used.
 ///
-/// What has no line feed was never finished. A last line with bytes of zero was finished in memory but not on the disk: its
-/// blocks did not all arrive. Nobody was told of it; should it have been a block that the disk has lost since, its number
-/// is not used again.
+/// What has no line feed was never finished. In a last line with bytes of zero not all blocks have arrived. Nobody was told of
+/// either; should a block have been lost that was there, its number is not used again. Bytes that nobody wrote are damage
+/// and stay, even without a line feed.
 fn whole_lines(text: &[u8]) -> (usize, u64) {
     let mut whole = text.iter().rposition(|b| *b == b'\n').map_or(0, |at| at + 1);
     let mut used = 0;
+    let rest = text.get(whole..).unwrap_or_default();
+    if rest.iter().any(|b| *b != 0 && !b.is_ascii_graphic()) {
+        return (text.len(), 0);
+    }
+    if rest.contains(&0) {
+        used += numbers_in(rest);
+    }
     while let Some(body) = text.get(..whole.saturating_sub(1)).filter(|_| whole > 0) {
         let begin = body.iter().rposition(|b| *b == b'\n').map_or(0, |at| at + 1);
         let line = body.get(begin..).unwrap_or_default();
@@ -262,6 +275,8 @@ mod tests {
         assert_eq!(whole_lines(b"a.b.c\nd\0\0\nx"), (6, 1));
         assert_eq!(whole_lines(b"\0\n"), (0, 1));
         assert_eq!(whole_lines(b"a.b.c\nd?e\n"), (10, 0), "damage stays where it is");
+        assert_eq!(whole_lines(b"a.b.c\nd\0"), (6, 1));
+        assert_eq!(whole_lines(b"a.b.c\nd\xff"), (8, 0), "and so does this");
         assert_eq!(whole_lines(b""), (0, 0));
     }
 
@@ -276,7 +291,7 @@ mod tests {
         #[test]
         fn any_text_is_cut_at_a_line(text in prop::collection::vec(prop_oneof![Just(b'\n'), Just(0), any::<u8>()], 0..200)) {
             let (whole, _) = whole_lines(&text);
-            prop_assert!(whole == 0 || text[whole - 1] == b'\n');
+            prop_assert!(whole == 0 || whole == text.len() || text[whole - 1] == b'\n');
         }
     }
 }

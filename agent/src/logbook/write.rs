@@ -30,16 +30,18 @@ pub(super) const ROOM: &str = "host.logbook-room";
 /// The numbers from `from` to `to` that are not among `there` (ascending), as first and last of each run.
 pub(crate) fn absent(from: u64, to: u64, there: impl IntoIterator<Item = u64>) -> Vec<(u64, u64)> {
     let mut runs = Vec::new();
-    let mut next = from;
+    let mut next = Some(from);
     for seq in there.into_iter().filter(|seq| (from..=to).contains(seq)) {
-        if next < seq {
-            runs.push((next, seq - 1));
+        let Some(first) = next else { break };
+        if first < seq {
+            runs.push((first, seq - 1));
         }
-        next = next.max(seq.saturating_add(1));
+        next = seq.checked_add(1).max(next);
+        if seq == u64::MAX {
+            next = None;
+        }
     }
-    if next <= to {
-        runs.push((next, to));
-    }
+    runs.extend(next.filter(|first| *first <= to).map(|first| (first, to)));
     runs
 }
 

@@ -30,7 +30,8 @@ impl Bed {
     }
 
     fn open(disk: &SimDisk) -> Logbook {
-        Logbook::open_on(Arc::new(disk.clone()), DIR.into(), address(), RESERVE).unwrap()
+        let room = Room::new("/state/reserve".into(), RESERVE);
+        Logbook::open_on(Arc::new(disk.clone()), DIR.into(), address(), room).unwrap()
     }
 
     fn append(&mut self, weight: Weight) -> Result<u64, LogbookError> {
@@ -48,8 +49,7 @@ impl Bed {
     }
 
     fn all(&self) -> Vec<(u64, String)> {
-        let mut months = self.disk.list(Path::new(DIR)).unwrap();
-        months.retain(|path| path.extension().is_some());
+        let months = self.disk.list(Path::new(DIR)).unwrap();
         let months: Vec<_> = months.iter().map(|path| self.disk.read(path).unwrap()).collect();
         entries(&months, &self.agent, &self.hub)
     }
@@ -177,7 +177,8 @@ fn a_box_that_starts_on_a_full_disk_says_so_and_keeps_what_it_can() {
 fn the_reserve_is_made_of_real_blocks() {
     use std::os::unix::fs::MetadataExt as _;
     let root = tempfile::tempdir().unwrap();
-    open(root.path()).unwrap();
+    let state = StateDir::new(root.path().to_owned());
+    Logbook::open(&state, address()).unwrap();
     let reserve = std::fs::metadata(root.path().join("reserve")).unwrap();
     assert_eq!(reserve.len(), super::RESERVE);
     assert!(reserve.blocks() * 512 >= reserve.len(), "{}", reserve.blocks());

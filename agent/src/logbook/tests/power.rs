@@ -13,7 +13,7 @@ const DIR: &str = "/state/logbook";
 const KEY_FILE: &str = "/state/key.pk8";
 
 /// How many seeds, where nobody says otherwise.
-const SEEDS: u64 = 1_500;
+const SEEDS: u64 = 400;
 
 fn keys() -> &'static (SigningKey, SigningKey) {
     static KEYS: OnceLock<(SigningKey, SigningKey)> = OnceLock::new();
@@ -34,8 +34,7 @@ struct Model {
 impl Model {
     fn check(&self, disk: &SimDisk, book: &Logbook) {
         let (agent, hub) = keys();
-        let mut months = disk.list(Path::new(DIR)).unwrap();
-        months.retain(|path| path.extension().is_some());
+        let months = disk.list(Path::new(DIR)).unwrap();
         let months: Vec<_> = months.iter().map(|path| disk.read(path).unwrap()).collect();
         let there: BTreeMap<u64, String> = entries(&months, agent, hub).into_iter().collect();
         for (seq, jws) in &self.entries {
@@ -93,7 +92,8 @@ fn live(seed: u64, lie: Lie) {
 }
 
 fn open_on(disk: &SimDisk) -> Result<Logbook, LogbookError> {
-    Logbook::open_on(Arc::new(disk.clone()), DIR.into(), address(), 4096)
+    let room = Room::new("/state/reserve".into(), 4096);
+    Logbook::open_on(Arc::new(disk.clone()), DIR.into(), address(), room)
 }
 
 /// Until the power goes, or for a while.
@@ -139,7 +139,7 @@ fn run(disk: &SimDisk, dice: &mut Dice, model: &mut Model, clock: &mut (i64, u64
             }
             weighed => {
                 let weight = [Weight::Record, Weight::Telemetry][usize::from(weighed == 5)];
-                let long = dice.below(1_500) as usize;
+                let long = dice.below(700) as usize;
                 let report = |link| {
                     let mut claims = claims(link);
                     claims["text"] = "x".repeat(long).into();
