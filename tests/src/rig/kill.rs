@@ -37,7 +37,7 @@ const CHECK: [&str; 4] = ["check", "--only", "host", "--json"];
 /// Rooms at once: most of a check is waiting for somebody.
 const LANES: usize = 3;
 
-/// The last receipt comes within this, or something hangs.
+/// The last receipt comes within this, or something hangs: an entry is offered again after 30 s.
 const DRAIN: Duration = Duration::from_secs(60);
 
 /// What is done to the programs.
@@ -450,12 +450,18 @@ impl Lane<'_> {
 
     /// The whole look: everything has its receipt, the logbook verifies, the hub holds the same and shows it once.
     fn whole(&mut self, room: &mut Room) -> Result<()> {
-        let waits = format!("the receipt of everything of {}", room.id);
-        until(&waits, DRAIN, || {
+        let drained = until("the last receipt", DRAIN, || {
             let output = self.clean(room, &CHECK)?;
             self.checked(room, &output)?;
             Ok((self.look(room)?.waiting() == 0).then_some(()))
-        })?;
+        });
+        if let Err(error) = drained {
+            // What nobody takes to the hub any more is lost as well as what nobody has.
+            let mut wrong = vec![];
+            room.ledger.whole(&mut wrong)?;
+            self.found(wrong)?;
+            return Err(error);
+        }
         let mut wrong = vec![];
         room.ledger.whole(&mut wrong)?;
         self.found(wrong)?;

@@ -4,17 +4,18 @@
 //! The sources are copied, spoilt and built beside the real ones, with the libraries that are built already; the real hub,
 //! broker and rig are used. A mutant whose line is no longer in the sources says so, and is to be written anew.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use anyhow::{Context as _, Result, bail, ensure};
+use anyhow::{Context as _, Result, ensure};
 use serde::Deserialize;
 
 use super::kill::{Kind, Rig};
 use super::process::{run_for, succeed};
 
-/// Every mutant is run with these seeds until a rig finds it.
+/// The rig that has to find a mutant is run with these seeds until it does; the one that cannot, with the first.
 const SEEDS: [u64; 3] = [1, 2, 3];
 
 /// Kills in each: two rooms.
@@ -25,7 +26,7 @@ const BUILD: std::time::Duration = std::time::Duration::from_secs(1200);
 
 /// One spoilt agent.
 #[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Mutant {
     /// What somebody thought.
     pub title: String,
@@ -100,14 +101,17 @@ pub fn all(only: Option<&str>) -> Result<bool> {
         .iter()
         .filter(|(name, _)| only.is_none_or(|part| name.contains(part)))
         .peekable();
-    ensure!(chosen.peek().is_some(), "there is no such mutant in tests/rigs/mutants");
+    ensure!(
+        chosen.peek().is_some(),
+        "there is no such mutant in tests/rigs/mutants"
+    );
     for (name, mutant) in chosen {
         println!("mutant {name}: {}", mutant.title);
         let agent = build(mutant).with_context(|| format!("mutant {name}"))?;
-        let found = found_by(mutant.rig.kind(), &agent)?;
+        let found = found_by(mutant.rig.kind(), &agent, &SEEDS)?;
         holds &= found;
         if let Some(blind) = mutant.hidden_from {
-            let seen = found_by(blind.kind(), &agent)?;
+            let seen = found_by(blind.kind(), &agent, SEEDS.get(..1).unwrap_or_default())?;
             holds &= !seen;
         }
     }
@@ -115,11 +119,11 @@ pub fn all(only: Option<&str>) -> Result<bool> {
 }
 
 /// Whether a rig finds that something is wrong with this agent.
-fn found_by(kind: Kind, agent: &Path) -> Result<bool> {
-    for seed in SEEDS {
+fn found_by(kind: Kind, agent: &Path, seeds: &[u64]) -> Result<bool> {
+    for seed in seeds {
         let rig = Rig {
             kind,
-            seed,
+            seed: *seed,
             kills: KILLS,
             agent: Some(agent.to_owned()),
             verbose: false,
@@ -135,26 +139,28 @@ fn found_by(kind: Kind, agent: &Path) -> Result<bool> {
     Ok(false)
 }
 
-/// Whether a mutant still fits the sources.
+/// The files that a mutant changes, as they are then.
 ///
 /// # Errors
-/// When it does not: with the edit that is stale.
-pub fn fits(mutant: &Mutant) -> Result<()> {
-    mutant.edit.iter().try_for_each(|edit| spoilt(edit).map(drop))
-}
-
-/// A file's text with the edit made.
-fn spoilt(edit: &Edit) -> Result<String> {
-    let path = sources().join(&edit.file);
-    let text = fs::read_to_string(&path).with_context(|| path.display().to_string())?;
-    match text.matches(&edit.find).count() {
-        1 => Ok(text.replacen(&edit.find, &edit.replace, 1)),
-        n => bail!(
-            "{} has {n} times, instead of once: {}\nthe mutant is stale; write it anew for what stands there now",
+/// When it does not fit the sources any more: with the edit that is stale.
+pub fn spoilt(mutant: &Mutant) -> Result<BTreeMap<PathBuf, String>> {
+    let mut files = BTreeMap::new();
+    for edit in &mutant.edit {
+        let path = sources().join(&edit.file);
+        let text = match files.remove(&edit.file) {
+            Some(text) => text,
+            None => fs::read_to_string(&path).with_context(|| path.display().to_string())?,
+        };
+        let found = text.matches(&edit.find).count();
+        ensure!(
+            found == 1,
+            "{} has {found} times, instead of once: {}\nthe mutant is stale; write it anew for what stands there now",
             edit.file.display(),
             edit.find
-        ),
+        );
+        files.insert(edit.file.clone(), text.replacen(&edit.find, &edit.replace, 1));
     }
+    Ok(files)
 }
 
 /// The sources that this was built from.
@@ -175,25 +181,44 @@ fn build(mutant: &Mutant) -> Result<PathBuf> {
         fs::remove_dir_all(&copy)?;
     }
     fs::create_dir_all(&copy)?;
-    for part in ["Cargo.toml", "Cargo.lock", "protocol", "hw", "agent", "hub", "tests"] {
+    for part in [
+        "Cargo.toml",
+        "Cargo.lock",
+        "protocol",
+        "hw",
+        "agent",
+        "hub",
+        "tests",
+    ] {
         succeed(
             Command::new("cp")
                 .arg("-a")
                 .args([sources().join(part), copy.join(part)]),
         )?;
     }
-    for edit in &mutant.edit {
-        fs::write(copy.join(&edit.file), spoilt(edit)?)?;
+    for (file, text) in spoilt(mutant)? {
+        fs::write(copy.join(file), text)?;
     }
     borrow(built, &target.join("debug"))?;
     let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     cargo
         .current_dir(&copy)
-        .args(["build", "--quiet", "--offline", "--package", "bridgepoint-agent", "--target-dir"])
+        .args([
+            "build",
+            "--quiet",
+            "--offline",
+            "--package",
+            "bridgepoint-agent",
+            "--target-dir",
+        ])
         .arg(&target)
         .env_remove("CARGO_TARGET_DIR");
     let output = run_for(&mut cargo, BUILD)?;
-    ensure!(output.code == 0, "the spoilt agent cannot be built:\n{}", output.stderr);
+    ensure!(
+        output.code == 0,
+        "the spoilt agent cannot be built:\n{}",
+        output.stderr
+    );
     Ok(target.join("debug/bridgepoint-agent"))
 }
 
@@ -210,7 +235,11 @@ fn borrow(built: &Path, target: &Path) -> Result<()> {
             succeed(Command::new("cp").arg("-al").args([&from, &to]))?;
             for entry in fs::read_dir(&to)? {
                 let path = entry?.path();
-                let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+                let name = path
+                    .file_name()
+                    .unwrap_or_default()
+                    .to_string_lossy()
+                    .into_owned();
                 let ours = name.trim_start_matches("lib").starts_with("bridgepoint");
                 match (ours, path.is_dir()) {
                     (true, true) => fs::remove_dir_all(&path)?,
@@ -232,7 +261,8 @@ mod tests {
         let mutants = read_all().unwrap();
         assert!(mutants.len() >= 3, "{mutants:?}");
         for (name, mutant) in mutants {
-            fits(&mutant).with_context(|| name.clone()).unwrap();
+            let files = spoilt(&mutant).with_context(|| name.clone()).unwrap();
+            assert!(!files.is_empty(), "{name} changes nothing");
             for edit in &mutant.edit {
                 assert_ne!(edit.find, edit.replace, "{name} changes nothing");
             }
