@@ -35,5 +35,5 @@ fn what_was_acknowledged_survives_power_cuts() -> Result<()> {
 
 #[test]
 fn a_failing_disk_stops_no_check_and_breaks_no_chain() -> Result<()> {
-    holds(Kind::Full, 10)
+    holds(Kind::Full, 6)
 }
