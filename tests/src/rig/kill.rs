@@ -292,6 +292,14 @@ impl Lane<'_> {
                 }
                 Ok(())
             }
+            Step::Left { death, life_ms } => {
+                let output = run(&mut self.command(room, &CHECK, Some(*death), None)?)?;
+                self.checked(room, &output)?;
+                self.died(room, &output, false)?;
+                let mut daemon = self.command(room, &["run"], None, None)?;
+                let output = run_for(&mut daemon, Duration::from_millis(*life_ms))?;
+                self.died(room, &output, true)
+            }
             Step::Rotate { death, cut } => {
                 room.key = None;
                 let output = run(&mut self.command(room, &["key", "rotate"], Some(*death), None)?)?;
