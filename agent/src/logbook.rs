@@ -214,10 +214,12 @@ impl Logbook {
         address: RoomAddress,
         room: Room,
     ) -> Result<Self, LogbookError> {
-        create_durable_dir(&*disk, &dir).map_err(|error| LogbookError::Io {
-            path: dir.clone(),
-            error,
-        })?;
+        let unsure = match create_durable_dir(&*disk, &dir) {
+            Ok(()) => None,
+            // It is there: what it holds can be read, and a disk that fails stops no check.
+            Err(error) if disk.list(&dir).is_ok() => Some(error),
+            Err(error) => return Err(LogbookError::Io { path: dir, error }),
+        };
         let mut book = Self {
             room,
             disk,
@@ -236,6 +238,9 @@ impl Logbook {
             doubtful: None,
             trouble: None,
         };
+        if let Some(error) = unsure {
+            book.troubled(&book.dir.clone(), &error);
+        }
         book.load()?;
         book.look_for_room();
         Ok(book)
