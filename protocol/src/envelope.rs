@@ -148,8 +148,7 @@ impl Opened {
         // Claims are written with their version first: then there is no need to look for it in all of them.
         // A second one further on is refused as a repeated member by every kind of claims.
         if !self.payload.starts_with(CLAIMS_BEGIN.as_bytes()) {
-            let version: Version =
-                serde_json::from_slice(&self.payload).map_err(|e| unreadable(&e))?;
+            let version: Version = serde_json::from_slice(&self.payload).map_err(|e| unreadable(&e))?;
             if version.v != crate::WIRE_VERSION {
                 return Err(OpenError::Version(version.v));
             }
@@ -201,8 +200,7 @@ pub fn open_enrolment(jws: &[u8]) -> Result<(Opened, crate::claims::Enrol), Open
         });
     }
     let payload = decode(parts.payload)?;
-    let claims: crate::claims::Enrol =
-        serde_json::from_slice(&payload).map_err(|e| unreadable(&e))?;
+    let claims: crate::claims::Enrol = serde_json::from_slice(&payload).map_err(|e| unreadable(&e))?;
     if claims.v != crate::WIRE_VERSION {
         return Err(OpenError::Version(claims.v));
     }
