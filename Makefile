@@ -25,9 +25,12 @@ test: apt-test fmt lint build
 	@tests/check-pure.sh
 
 test-more: test
+	BRIDGEPOINT_DISK_SEEDS=20000 $(CARGO) test --package bridgepoint-agent power_cut
 	@tests/fresh-clone.sh
+	$(CARGO) test -p bridgepoint-protocol --lib -- --ignored every_bit_of_a_hundred_reports_counts
+	$(CARGO) test -p bridgepoint-tests --test interop -- --ignored java
 
-# Optimised, programs and all; PART="check wedged idle hub media" chooses among the figures.
+# Optimised, programs and all; PART="check wedged idle hub append verify media" chooses among the figures.
 bench: apt-test
 	$(CARGO) build --profile bench --workspace --bins
 	@$(CARGO) bench --quiet --workspace --bench figures -- $(PART)

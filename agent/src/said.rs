@@ -124,8 +124,9 @@ mod tests {
 
     use crate::baseline::BaselineError;
     use crate::key::KeyError;
-    use crate::logbook::{BookBroken, LogbookError};
+    use crate::logbook::{BookBroken, ExportError, LogbookError};
     use crate::pin::PinError;
+    use crate::rotation::RotateError;
     use crate::state::LockError;
     use crate::station::{AcceptError, StartError};
     use crate::uplink::UplinkError;
@@ -166,6 +167,19 @@ mod tests {
             ),
             (KeyError::Broken(file()).said(), &["/bridgepoint/x", "Ed25519"]),
             (
+                KeyError::Elsewhere(file()).said(),
+                &["/bridgepoint/x", "credential"],
+            ),
+            (
+                KeyError::Known(file(), "cut off".into()).said(),
+                &["/bridgepoint/x", "(cut off)"],
+            ),
+            (
+                RotateError::Credential.said(),
+                &["LoadCredential=bridgepoint-key"],
+            ),
+            (Said::new("error-own-user"), &["sudo -u bridgepoint"]),
+            (
                 BaselineError::Io(file(), disk()).said(),
                 &["/bridgepoint/x", "(no space left)"],
             ),
@@ -182,14 +196,19 @@ mod tests {
                 &["/bridgepoint/x", "(no space left)"],
             ),
             (
-                LogbookError::Broken {
+                LogbookError::Full {
                     path: file(),
-                    line: 7,
-                    why: "cut off".into(),
+                    dropped: 7,
                 }
                 .said(),
-                &["/bridgepoint/x", "7", "(cut off)", "logbook verify"],
+                &["/bridgepoint/x", "7"],
             ),
+            (ExportError::Exists(file()).said(), &["/bridgepoint/x"]),
+            (
+                ExportError::Io(file(), disk()).said(),
+                &["/bridgepoint/x", "(no space left)"],
+            ),
+            (ExportError::Empty.said(), &["bridgepoint-agent logbook list"]),
             (broken(7).said(), &["/bridgepoint/x", "7", "(cut off)"]),
             (broken(0).said(), &["/bridgepoint/x", "(cut off)"]),
             (

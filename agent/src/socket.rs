@@ -12,10 +12,11 @@ use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncBufReadExt as _, AsyncRead, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::{UnixListener, UnixStream};
 
-use crate::front::{Front, Told};
+use crate::front::{Front, Told, Turned};
 use crate::life::Pulse;
 use crate::said::{Said, Say};
 use crate::station::Order;
+use crate::uplink::Enrolment;
 
 /// Longest request, bytes.
 const MAX_REQUEST: u64 = 64 * 1024;
@@ -41,6 +42,20 @@ pub(crate) enum Request {
         /// Who allowed it.
         allowed_by: String,
     },
+    /// Change over to another key. The box's own user only.
+    RotateKey,
+    /// Ask the province to trust this box.
+    Enrol {
+        /// Pin whatever key the hub shows next. The box's own user only.
+        accept_hub: bool,
+    },
+}
+
+impl Request {
+    /// Whether it changes whom the box trusts, or who it is: not for everybody who may ask for a check.
+    fn is_for_own_user(&self) -> bool {
+        matches!(self, Self::RotateKey | Self::Enrol { accept_hub: true })
+    }
 }
 
 /// What is answered, a line each.
@@ -54,6 +69,10 @@ pub(crate) enum Answer {
         /// The run's end.
         measured_ms: i64,
     },
+    /// How the change of keys stands.
+    Turned(Turned),
+    /// How the box and the hub stand to each other.
+    Enrolment(Enrolment),
     /// It was not done.
     Refused {
         /// Why, and what to do.
@@ -99,8 +118,27 @@ pub(crate) async fn serve(listener: UnixListener, front: Arc<Front>, mut pulse: 
 }
 
 async fn converse(stream: UnixStream, front: Arc<Front>) -> io::Result<()> {
+    let caller = stream.peer_cred()?.uid();
     let (read, mut write) = stream.into_split();
     match request(read).await? {
+        Ok(request) if request.is_for_own_user() && !is_own_user(caller) => {
+            send(&mut write, &refused(&Said::new("error-own-user"))).await
+        }
+        Ok(Request::RotateKey) => {
+            let answer = match front.rotate_key().await {
+                Ok(turned) => Answer::Turned(turned),
+                Err(error) => refused(&error),
+            };
+            send(&mut write, &answer).await
+        }
+        Ok(Request::Enrol { accept_hub }) => {
+            let answer = match front.enrol(accept_hub).await {
+                Ok(Some(enrolment)) => Answer::Enrolment(enrolment),
+                Ok(None) => refused(&Said::new("error-hub-unknown")),
+                Err(error) => refused(&error),
+            };
+            send(&mut write, &answer).await
+        }
         Ok(Request::Check { trigger, scope }) => {
             let mut told = front.check(Order { trigger, scope });
             loop {
@@ -147,6 +185,11 @@ async fn request(read: impl AsyncRead + Unpin) -> io::Result<serde_json::Result<
     let mut read = BufReader::new(read.take(MAX_REQUEST));
     tokio::time::timeout(REQUEST_TIME, read.read_line(&mut line)).await??;
     Ok(serde_json::from_str(&line))
+}
+
+/// Whether a caller is the user that this program runs as, or the machine's administrator.
+fn is_own_user(uid: u32) -> bool {
+    uid == 0 || uid == rustix::process::geteuid().as_raw()
 }
 
 fn refused(why: &impl Say) -> Answer {

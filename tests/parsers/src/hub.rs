@@ -108,6 +108,10 @@ fn rows() -> [RoomKey; 3] {
         key: key.verifying(),
         state,
         chain,
+        from: 1,
+        end: None,
+        former: None,
+        awaited: false,
         name: "UBND phường Bãi Cháy".to_owned(),
         area: None,
         contacts: Vec::new(),
@@ -131,7 +135,7 @@ pub(crate) fn proof(data: &[u8]) {
         _ => lines(data).join(&b'\n'),
     };
     let hub = keys().hub.verifying();
-    let proved = prove(text.as_slice(), &rows(), Some(hub)).expect("memory can be read");
+    let proved = prove(text.as_slice(), &rows(), &[hub]).expect("memory can be read");
     match proved {
         Ok(Proved::Logbook { at, walk }) => {
             assert_eq!(at, room(), "another room's file");
