@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use bridgepoint_protocol::text::Lang;
 use clap::{Args, Parser, Subcommand};
+use jiff::civil::Date;
 
 /// Exit codes (contract, "Programs").
 pub(crate) mod exit {
@@ -63,6 +64,10 @@ pub(crate) struct Where {
 fn lang(text: &str) -> Result<Lang, String> {
     text.parse()
         .map_err(|e: bridgepoint_protocol::text::LangError| e.to_string())
+}
+
+fn day(text: &str) -> Result<Date, String> {
+    text.parse().map_err(|e: jiff::Error| e.to_string())
 }
 
 #[derive(Debug, Subcommand)]
@@ -148,7 +153,10 @@ impl Command {
                 act: BaselineAct::Show { place, .. } | BaselineAct::Accept { place, .. },
             }
             | Self::Logbook {
-                act: LogbookAct::List { place, .. } | LogbookAct::Verify { place },
+                act:
+                    LogbookAct::List { place, .. }
+                    | LogbookAct::Verify { place }
+                    | LogbookAct::Export { place, .. },
             }
             | Self::Key {
                 act: KeyAct::Init { place } | KeyAct::Show { place, .. } | KeyAct::Rotate { place },
@@ -200,6 +208,20 @@ pub(crate) enum LogbookAct {
     Verify {
         #[command(flatten)]
         place: Where,
+    },
+    /// Chép ra một tệp, kèm khóa công khai · write it into one file, with the public keys beside it
+    Export {
+        #[command(flatten)]
+        place: Where,
+        /// Từ ngày · from this day on, e.g. 2026-11-01
+        #[arg(long, value_name = "DATE", value_parser = day)]
+        from: Option<Date>,
+        /// Đến hết ngày · to the end of this day
+        #[arg(long, value_name = "DATE", value_parser = day)]
+        to: Option<Date>,
+        /// Tệp mới · the new file
+        #[arg(long, value_name = "FILE")]
+        out: PathBuf,
     },
 }
 

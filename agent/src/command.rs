@@ -99,6 +99,9 @@ pub(crate) async fn perform(command: Command) -> u8 {
         Command::Logbook {
             act: LogbookAct::Verify { place },
         } => verify::logbook(&place),
+        Command::Logbook {
+            act: LogbookAct::Export { place, from, to, out },
+        } => records::logbook_export(&place, from, to, &out),
         Command::Key { act } => key::key(act).await,
         Command::Enrol { place, accept_hub } => enrol::enrol(&place, accept_hub).await,
         Command::Config {

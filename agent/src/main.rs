@@ -13,6 +13,7 @@ mod cli;
 mod clock;
 mod command;
 mod config;
+mod disk;
 mod front;
 mod judge;
 mod key;
@@ -30,6 +31,8 @@ mod schedule;
 mod socket;
 mod state;
 mod station;
+#[cfg(test)]
+mod tellings;
 mod unseen;
 mod uplink;
 

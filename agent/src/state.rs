@@ -1,10 +1,11 @@
 //! The state directory: key, logbook, baseline, pinned hub key. One program writes in it at a time.
 
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::fs::{File, OpenOptions};
+use std::io;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
+use crate::disk::{self, Disk as _, RealDisk};
 use crate::said::{PROGRAM, Said, Say};
 
 /// A state directory.
@@ -95,37 +96,25 @@ impl StateDir {
     }
 }
 
-/// Creates a directory and its parents, for this user alone.
+/// Creates a directory and its parents, for this user alone, so that it is there after a power cut.
 pub(crate) fn create_dir(path: &Path) -> io::Result<()> {
-    fs::DirBuilder::new().recursive(true).mode(0o700).create(path)
+    disk::create_durable_dir(&RealDisk, path)
 }
 
 /// Replaces a file so that a power cut leaves the old or the new one, whole (0600).
 pub(crate) fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let parent = path.parent().unwrap_or(Path::new("."));
-    let mut name = path.file_name().unwrap_or_default().to_owned();
-    name.push(".new");
-    let fresh = parent.join(name);
-    let _leftover = fs::remove_file(&fresh);
-    let mut file = OpenOptions::new()
-        .create_new(true)
-        .write(true)
-        .mode(0o600)
-        .open(&fresh)?;
-    file.write_all(bytes)?;
-    file.sync_all()?;
-    fs::rename(&fresh, path)?;
-    sync_dir(parent)
+    disk::replace(&RealDisk, path, bytes)
 }
 
 /// Makes names in a directory durable.
 pub(crate) fn sync_dir(path: &Path) -> io::Result<()> {
-    File::open(path)?.sync_all()
+    RealDisk.sync_dir(path)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::fs;
     use std::os::unix::fs::PermissionsExt as _;
 
     #[test]

@@ -11,8 +11,10 @@ use bridgepoint_hw::media::Program;
 use bridgepoint_protocol::WIRE_VERSION;
 use bridgepoint_protocol::claims::{
     Attest, ClockState, Contact, EntryLink, Event, Finding, Plan, Receipt, Report, Scope, Status, Trigger,
+    TriggerKind,
 };
 use bridgepoint_protocol::envelope::{Kid, Kind, Sealed, SigningKey, VerifyingKey};
+use bridgepoint_protocol::rotation::KEY_EVENT;
 use bridgepoint_protocol::verdict::verdict;
 use serde_json::Value;
 use tokio::sync::{mpsc, watch};
@@ -25,7 +27,7 @@ use crate::config::Settings;
 use crate::key::KeyError;
 use crate::key::known::Known;
 use crate::line::PlannedLine;
-use crate::logbook::{self, Logbook, LogbookError, Stamp, last_full_report};
+use crate::logbook::{self, Logbook, LogbookError, Stamp, Weight, last_full_report};
 use crate::pin::{Pin, PinError};
 use crate::rotation::{self, Found, Rotation};
 use crate::run::{LogbookKeys, Progress, Run, Tools};
@@ -138,7 +140,7 @@ impl Station {
     pub(crate) fn open(settings: Settings, state: StateDir, media: Program) -> Result<Arc<Self>, StartError> {
         let lock = state.lock()?;
         let Found { key, lost } = rotation::find(&state, &state.join("logbook"))?;
-        let mut book = Logbook::open(state.join("logbook"))?;
+        let mut book = Logbook::open(&state, settings.address.clone())?;
         let pin = Pin::load(&state)?;
         let calendar = Calendar::load(&state, &pin.holding(), &settings.address);
         // Its challenge came with no line of the logbook.
@@ -178,7 +180,8 @@ impl Station {
         *self.key.write().unwrap_or_else(PoisonError::into_inner) = key;
     }
 
-    /// Writes into the logbook what has happened just now, as an event with a code of the texts.
+    /// Writes into the logbook what has happened just now, as an event with a code of the texts. What is not about the box's
+    /// key is left out first when the disk is full.
     ///
     /// # Errors
     /// [`LogbookError`].
@@ -189,8 +192,13 @@ impl Station {
         params: BTreeMap<String, Value>,
     ) -> Result<(u64, Sealed), LogbookError> {
         let stamp = self.stamp();
+        let weight = if kind == KEY_EVENT {
+            Weight::Record
+        } else {
+            Weight::Telemetry
+        };
         self.book()
-            .append(&self.key(), Kind::Event, &stamp, |link| Event {
+            .append_weighed(weight, &self.key(), Kind::Event, &stamp, |link| Event {
                 v: WIRE_VERSION,
                 org: self.settings.address.org.clone(),
                 room: self.settings.address.room.clone(),
@@ -203,6 +211,16 @@ impl Station {
                 started_ms: stamp.wall_ms,
                 ended_ms: Some(stamp.wall_ms),
             })
+    }
+
+    /// Declares entries that the hub asks for and that cannot be read back. Gives the number of the gap entry that says so, a
+    /// new one or an older; nothing for numbers that were never used.
+    ///
+    /// # Errors
+    /// [`LogbookError`].
+    pub(crate) fn declare_missing(&self, from: u64, to: u64) -> Result<Option<u64>, LogbookError> {
+        let stamp = self.stamp();
+        self.book().declare_missing(&self.key(), &stamp, from, to)
     }
 
     /// The logbook.
@@ -324,10 +342,11 @@ impl Station {
             carry(&mut findings, &self.runs_for(meeting).await);
         }
         let stamp = self.stamp();
+        let weight = weight(&order.trigger);
         let mut report = self.report(order, findings, started_ms);
         let kept = {
             let mut book = self.book();
-            book.append(&self.key(), Kind::Report, &stamp, |link| {
+            book.append_weighed(weight, &self.key(), Kind::Report, &stamp, |link| {
                 report.link = link;
                 report.clone()
             })
@@ -429,6 +448,7 @@ impl Station {
                 agent: self.own_keys(),
                 hub: self.pin().all_verifying(),
             },
+            book: self.book().condition(),
             planned_line,
         }
     }
@@ -489,6 +509,19 @@ impl Station {
             agent: env!("CARGO_PKG_VERSION").into(),
             config: settings.config_sha256.clone(),
         }
+    }
+}
+
+/// A report for a meeting, or that a person or the hub asked for, is a record; any other can be made again.
+fn weight(trigger: &Trigger) -> Weight {
+    let asked = matches!(
+        trigger.kind.or(TriggerKind::Manual),
+        TriggerKind::Manual | TriggerKind::Hub | TriggerKind::Retest
+    );
+    if asked || trigger.meeting.is_some() {
+        Weight::Record
+    } else {
+        Weight::Telemetry
     }
 }
 

@@ -12,6 +12,7 @@ pub mod challenge;
 pub mod cli;
 pub mod clock;
 pub mod config;
+pub mod csv;
 pub mod desk;
 pub mod detail;
 pub mod file;

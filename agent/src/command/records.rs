@@ -1,15 +1,22 @@
-//! `status`, `baseline`, `logbook list`: what the box keeps, read and printed.
+//! `status`, `baseline`, `logbook list`, `logbook export`: what the box keeps, read and printed.
+
+use std::path::Path;
 
 use bridgepoint_protocol::claims::{Event, Report};
 use bridgepoint_protocol::envelope::Kind;
 use bridgepoint_protocol::text::{self, Contacts, Params};
+use jiff::Timestamp;
+use jiff::civil::{Date, Time};
+use jiff::tz::TimeZone;
 use serde_json::json;
 
 use super::{Failure, Outcome, around, lang, open, settings, state, strange};
 use crate::baseline::Baseline;
 use crate::calendar;
 use crate::cli::{Where, exit};
-use crate::logbook::{self, Listed, last_full_report};
+use crate::key;
+use crate::logbook::{self, Days, ExportError, Listed, last_full_report};
+use crate::pin::Pin;
 use crate::said::Said;
 use crate::say::{self, Dress, params};
 use crate::schedule;
@@ -183,6 +190,44 @@ pub(super) fn logbook_list(place: &Where, json: bool) -> Outcome {
         );
     }
     ended
+}
+
+/// The entries of some days in one file, with the public keys beside it.
+pub(super) fn logbook_export(place: &Where, from: Option<Date>, to: Option<Date>, out: &Path) -> Outcome {
+    let lang = lang(place);
+    let state = state(place);
+    let own = [key::load(&state).map_err(Failure::internal)?.verifying()];
+    let hub = Pin::load(&state).map_err(Failure::internal)?.all_verifying();
+    // A day is one of the reader's calendar, as it is printed.
+    let zone = TimeZone::get(text::ZONE).unwrap_or(TimeZone::UTC);
+    let begin = |day: Date| zone.to_timestamp(day.to_datetime(Time::midnight())).ok();
+    let days = Days {
+        from_ms: from.and_then(begin).map(Timestamp::as_millisecond),
+        before_ms: to
+            .and_then(|day| day.tomorrow().ok())
+            .and_then(begin)
+            .map(Timestamp::as_millisecond),
+    };
+    let exported =
+        logbook::export(&state.join("logbook"), days, out, (&own, &hub)).map_err(|error| match error {
+            ExportError::Book(_) => Failure::internal(error),
+            ExportError::Exists(_) | ExportError::Io(..) | ExportError::Empty => Failure::usage(error),
+        })?;
+    let (last, hash) = exported.last;
+    let said = params([
+        ("n", exported.entries.into()),
+        ("first", exported.first.into()),
+        ("last", last.into()),
+        ("file", out.display().to_string().into()),
+        ("keys", exported.keys.display().to_string().into()),
+    ]);
+    outln!("{}", text::ui(lang, "logbook-exported", &said));
+    if exported.damaged > 0 {
+        let said = params([("n", exported.damaged.into())]);
+        outln!("{}", text::ui(lang, "logbook-exported-damaged", &said));
+    }
+    outln!("{hash}");
+    Ok(exit::OK)
 }
 
 /// What an entry says, in a few words.

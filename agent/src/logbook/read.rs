@@ -9,6 +9,7 @@ use bridgepoint_protocol::logbook::{Keys, Line, LineError, Walk, read_unverified
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
+use crate::disk::{Disk as _, RealDisk};
 use crate::said::{Said, Say};
 
 /// One line of `logbook list`.
@@ -67,13 +68,16 @@ pub(crate) fn month_of(wall_ms: i64) -> String {
 
 /// The files of a logbook, oldest first, with their months.
 pub(crate) fn months(dir: &Path) -> io::Result<Vec<(String, PathBuf)>> {
+    match RealDisk.list(dir) {
+        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
+        listed => Ok(months_among(listed?)),
+    }
+}
+
+/// Those of these files that are months of a logbook, oldest first.
+pub(super) fn months_among(files: Vec<PathBuf>) -> Vec<(String, PathBuf)> {
     let mut months = Vec::new();
-    let entries = match std::fs::read_dir(dir) {
-        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(months),
-        other => other?,
-    };
-    for entry in entries {
-        let path = entry?.path();
+    for path in files {
         let month = path
             .file_name()
             .and_then(|name| name.to_str())
@@ -83,7 +87,7 @@ pub(crate) fn months(dir: &Path) -> io::Result<Vec<(String, PathBuf)>> {
         }
     }
     months.sort();
-    Ok(months)
+    months
 }
 
 fn is_month(text: &str) -> bool {
@@ -99,28 +103,50 @@ fn is_month(text: &str) -> bool {
 /// # Errors
 /// [`BookBroken`] with the exact file and line.
 pub(crate) fn verify(dir: &Path, agent: &[VerifyingKey], hub: &[VerifyingKey]) -> Result<Walk, BookBroken> {
-    let unreadable = |file: &Path, error: io::Error| BookBroken {
-        file: file.display().to_string(),
+    walk(dir, agent, hub).map_err(|fault| BookBroken {
+        why: match &fault.why {
+            Ok(why) => why.to_string(),
+            Err(error) => format!("it cannot be read ({error})"),
+        },
+        file: fault.file.display().to_string(),
+        line: fault.line,
+    })
+}
+
+/// Where a logbook does not hold.
+#[derive(Debug)]
+pub(crate) struct Fault {
+    /// The file.
+    pub(crate) file: PathBuf,
+    /// The line, from 1; 0 is the file as a whole.
+    pub(crate) line: u64,
+    /// What is wrong with the line, or why the file cannot be read.
+    pub(crate) why: Result<LineError, io::Error>,
+}
+
+/// As [`verify`], for those who say the fault in words.
+///
+/// # Errors
+/// [`Fault`] with the exact file and line.
+pub(crate) fn walk(dir: &Path, agent: &[VerifyingKey], hub: &[VerifyingKey]) -> Result<Walk, Fault> {
+    let unreadable = |file: &Path, error: io::Error| Fault {
+        file: file.to_owned(),
         line: 0,
-        why: format!("it cannot be read ({error})"),
+        why: Err(error),
     };
     let mut walk = Walk::default();
     for (_, path) in months(dir).map_err(|e| unreadable(dir, e))? {
         let text = std::fs::read(&path).map_err(|e| unreadable(&path, e))?;
-        let broken = |line: u64, why: String| BookBroken {
-            file: path.display().to_string(),
-            line,
-            why,
-        };
         for (number, line) in (1_u64..).zip(text.split_inclusive(|b| *b == b'\n')) {
-            let whole = line.strip_suffix(b"\n").ok_or_else(|| {
-                broken(
-                    number,
-                    "the line is cut off (a power cut while it was written)".into(),
-                )
-            })?;
-            walk.step(whole, Keys { agent, hub })
-                .map_err(|why: LineError| broken(number, why.to_string()))?;
+            // On the box's own disk a line without its end was never told to anybody, even when it is whole.
+            let whole = line.strip_suffix(b"\n").ok_or(LineError::CutOff);
+            whole
+                .and_then(|whole| walk.step(whole, Keys { agent, hub }))
+                .map_err(|why| Fault {
+                    file: path.clone(),
+                    line: number,
+                    why: Ok(why),
+                })?;
         }
     }
     Ok(walk)
@@ -330,7 +356,7 @@ fn all(dir: &Path) -> Result<Vec<PathBuf>, BookBroken> {
     Ok(months.into_iter().map(|(_, path)| path).collect())
 }
 
-fn damage(file: &Path, line: u64, why: String) -> BookBroken {
+pub(super) fn damage(file: &Path, line: u64, why: String) -> BookBroken {
     BookBroken {
         file: file.display().to_string(),
         line,

@@ -386,3 +386,6 @@ fn person(given: &str) -> Option<String> {
 fn trouble(status: StatusCode, why: &str) -> Response {
     (status, axum::Json(json!({ "error": why }))).into_response()
 }
+
+#[cfg(test)]
+mod tests;
