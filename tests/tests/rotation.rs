@@ -298,8 +298,8 @@ fn the_hubs_next_key_is_followed_by_a_box_that_knew_the_former_one() -> Result<(
     assert_eq!(verified.code, 0, "receipts of both keys: {}", verified.stderr);
     // A box that has never seen the former key, and whose configuration names it.
     let named = province.another("named", "cua-ong")?;
-    let config = std::fs::read_to_string(named.config())? + &format!("key = \"{old}\"\n");
-    std::fs::write(named.config(), config)?;
+    let config = fs::read_to_string(named.config())? + &format!("key = \"{old}\"\n");
+    fs::write(named.config(), config)?;
     let asked = named.run(&["enrol"])?;
     assert_eq!(asked.code, 0, "{}{}", asked.stdout, asked.stderr);
     assert!(asked.stdout.contains(&new.fingerprint()), "{}", asked.stdout);

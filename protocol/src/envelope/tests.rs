@@ -225,7 +225,6 @@ proptest! {
 
 #[test]
 fn a_private_key_is_read_with_and_without_its_public_half() {
-    use base64::Engine as _;
     let decode = |text: &str| base64::engine::general_purpose::STANDARD.decode(text).unwrap();
     // RFC 8410, 10.3 and 10.1: as openssl writes it, and the public key that belongs to it.
     let document = decode("MC4CAQAwBQYDK2VwBCIEINTuctv5E1hK1bbY8fdp+K06/nwoy/HU++CXqI9EdVhC");
