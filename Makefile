@@ -23,6 +23,7 @@ test: apt-test fmt lint build
 
 test-more: test
 	@tests/fresh-clone.sh
+	SCHEDULES=10000 $(CARGO) test --package bridgepoint-hub --lib schedules
 
 # Optimised, programs and all; PART="check wedged idle hub media" chooses among the figures.
 bench: apt-test
