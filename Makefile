@@ -38,6 +38,7 @@ test-more: test apt-more
 	@tests/fresh-clone.sh
 	$(CARGO) test -p bridgepoint-protocol --lib -- --ignored every_bit_of_a_hundred_reports_counts
 	$(CARGO) test -p bridgepoint-tests --test interop -- --ignored java
+	SCHEDULES=10000 $(CARGO) test --package bridgepoint-hub --lib schedules
 
 rig-crash rig-power rig-full rig-clock: apt-test build
 	@$(BIN)/bridgepoint-rig $(@:rig-%=%) --kills $(KILLS) $(if $(SEED),--seed $(SEED))
