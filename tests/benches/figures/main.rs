@@ -26,16 +26,16 @@ mod table;
 
 /// The logbook as the agent has it, with what it stands on. `append` measures it in this process.
 #[path = "../../../agent/src"]
-#[allow(dead_code)] // the agent uses more of it
-#[allow(unused_imports)]
+#[allow(dead_code, unused_imports)] // the agent uses more of it
 mod agent {
     pub(crate) mod disk;
     pub(crate) mod logbook;
-    pub(crate) mod said;
     pub(crate) mod state;
 }
+#[allow(dead_code)] // as above
+mod said;
 
-use agent::{disk, logbook, said, state};
+use agent::{disk, logbook, state};
 use anyhow::{Result, ensure};
 use bridgepoint_tests::scenario::{Line, Setting, Stage};
 use table::Row;

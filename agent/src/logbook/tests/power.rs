@@ -13,7 +13,7 @@ const DIR: &str = "/state/logbook";
 const KEY_FILE: &str = "/state/key.pk8";
 
 /// How many seeds, where nobody says otherwise.
-const SEEDS: u64 = 1_500;
+const SEEDS: u64 = 1_000;
 
 fn keys() -> &'static (SigningKey, SigningKey) {
     static KEYS: OnceLock<(SigningKey, SigningKey)> = OnceLock::new();
