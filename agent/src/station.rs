@@ -1,6 +1,9 @@
 //! The box at work: its settings, key, logbook and what it knows of the hub, in one place; and the two things
 //! that are done with them: a check, and accepting a rehearsal.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
@@ -132,7 +135,7 @@ impl Station {
     pub(crate) fn open(settings: Settings, state: StateDir, media: Program) -> Result<Arc<Self>, StartError> {
         let lock = state.lock()?;
         let key = key::load_or_make(&state)?;
-        let mut book = Logbook::open(&state, settings.address.clone())?;
+        let mut book = Logbook::open(&state, settings.address.clone(), &key.verifying())?;
         let pin = Pin::load(&state)?;
         let calendar = Calendar::load(&state, pin.verifying().as_ref(), &settings.address);
         // Its challenge came with no line of the logbook.
@@ -193,6 +196,31 @@ impl Station {
                 started_ms: stamp.wall_ms,
                 ended_ms: Some(stamp.wall_ms),
             })
+    }
+
+    /// The texts of entries `from` to `to`, oldest first, for the hub that asks for them. What cannot be read back is declared
+    /// missing, and the gap entries that declare it come behind.
+    ///
+    /// # Errors
+    /// [`logbook::BookBroken`] when there is nothing to read from.
+    pub(crate) fn texts(&self, from: u64, to: u64) -> Result<Vec<(u64, Kind, String)>, logbook::BookBroken> {
+        let dir = self.logbook_dir();
+        let mut entries = logbook::texts(&dir, from, to)?;
+        let head = self.book().head().map_or(0, |(seq, _)| seq);
+        let there: Vec<u64> = entries.iter().map(|(seq, ..)| *seq).collect();
+        for (first, last) in logbook::absent(from.max(1), to.min(head), there) {
+            match self.declare_missing(first, last) {
+                Ok(Some(gap)) if entries.iter().all(|(seq, ..)| *seq != gap) => {
+                    entries.extend(logbook::texts(&dir, gap, gap)?);
+                }
+                Ok(_) => {}
+                Err(error) => {
+                    tracing::error!(%error, first, last, "entries that cannot be read could not be declared missing");
+                    break;
+                }
+            }
+        }
+        Ok(entries)
     }
 
     /// Declares entries that the hub asks for and that cannot be read back. Gives the number of the gap entry that says so, a

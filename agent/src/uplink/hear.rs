@@ -11,7 +11,6 @@ use super::mqtt::{Session, Tag};
 use super::{Driver, Standing};
 use crate::calendar::{PlanError, Taken};
 use crate::clock;
-use crate::logbook;
 use crate::pin::Shown;
 
 impl Driver {
@@ -161,14 +160,13 @@ impl Driver {
 
     /// Entries that the hub is missing, as many as go at once; it asks again for the rest.
     fn resend(&mut self, session: &mut Session, from: u64, to: u64) {
-        let entries = match logbook::texts(&self.station.logbook_dir(), from, to) {
+        let entries = match self.station.texts(from, to) {
             Ok(entries) => entries,
             Err(error) => {
                 tracing::error!(%error, "the entries that the province misses cannot be read");
                 return;
             }
         };
-        let entries = self.with_gaps(entries, from, to);
         for (seq, kind, jws) in entries {
             let topic = if kind == Kind::Report {
                 RoomTopic::Report
@@ -179,31 +177,6 @@ impl Driver {
                 return;
             }
         }
-    }
-
-    /// Entries that cannot be read back are declared missing; what already declares them is sent with the others.
-    fn with_gaps(
-        &self,
-        mut entries: Vec<(u64, Kind, String)>,
-        from: u64,
-        to: u64,
-    ) -> Vec<(u64, Kind, String)> {
-        let there = entries.iter().map(|(seq, ..)| *seq);
-        let head = self.station.book().head().map_or(0, |(seq, _)| seq);
-        for (first, last) in logbook::absent(from.max(1), to.min(head), there.collect::<Vec<_>>()) {
-            match self.station.declare_missing(first, last) {
-                Ok(Some(gap)) if entries.iter().all(|(seq, ..)| *seq != gap) => {
-                    let gap = logbook::texts(&self.station.logbook_dir(), gap, gap);
-                    entries.extend(gap.unwrap_or_default());
-                }
-                Ok(_) => {}
-                Err(error) => {
-                    tracing::error!(%error, first, last, "entries that cannot be read could not be declared missing");
-                    break;
-                }
-            }
-        }
-        entries
     }
 
     pub(super) fn refused(&mut self, tag: Tag, reason: &str) {

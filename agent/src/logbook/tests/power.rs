@@ -98,7 +98,9 @@ fn live(seed: u64, lie: Lie) {
 
 fn open_on(disk: &SimDisk) -> Result<Logbook, LogbookError> {
     let room = Room::new("/state/reserve".into(), 4096);
-    Logbook::open_on(Arc::new(disk.clone()), DIR.into(), address(), room)
+    // Not the key that signs here: signatures are verified by the walk, once.
+    let own = keys().1.verifying();
+    Logbook::open_on(Arc::new(disk.clone()), DIR.into(), address(), &own, room)
 }
 
 /// Until the power goes, or for a while.
