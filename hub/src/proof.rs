@@ -47,7 +47,7 @@ pub struct Unproved {
 pub fn verify(
     file: &Path,
     store: &Path,
-    hub: Option<VerifyingKey>,
+    hub: &[VerifyingKey],
     lang: Lang,
     out: &mut impl Write,
 ) -> Result<Exit, Trouble> {
@@ -82,7 +82,7 @@ pub fn verify(
 pub fn prove(
     mut lines: impl BufRead,
     keys: &[RoomKey],
-    hub: Option<VerifyingKey>,
+    hub: &[VerifyingKey],
 ) -> std::io::Result<Result<Proved, Unproved>> {
     let mut book: Option<Book> = None;
     let mut line = Vec::new();
@@ -134,7 +134,7 @@ struct Book {
 
 impl Book {
     /// Whose logbook it is, is said by the key of its first line.
-    fn open(line: &[u8], keys: &[RoomKey], hub: Option<VerifyingKey>) -> Result<Self, Sentence> {
+    fn open(line: &[u8], keys: &[RoomKey], hub: &[VerifyingKey]) -> Result<Self, Sentence> {
         let opened = peek(line).map_err(|e| envelope(&e))?;
         let at = if opened.kind == Kind::Receipt {
             // A file may begin with the receipt of the month before; the claims name the room, its key is checked
@@ -151,7 +151,7 @@ impl Book {
         Ok(Self {
             at,
             agent,
-            hub: hub.into_iter().collect(),
+            hub: hub.to_vec(),
             walk: Walk::default(),
         })
     }
@@ -194,15 +194,17 @@ fn is_single_kind(line: &[u8]) -> bool {
     })
 }
 
-fn single(line: &[u8], keys: &[RoomKey], hub: Option<VerifyingKey>) -> Result<Proved, Sentence> {
+fn single(line: &[u8], keys: &[RoomKey], hub: &[VerifyingKey]) -> Result<Proved, Sentence> {
     let kind = peek(line).map_err(|e| envelope(&e))?.kind;
     let kid = if kind == Kind::Enrol {
         let (opened, _) = open_enrolment(line).map_err(|e| envelope(&e))?;
         known(&opened.kid, keys)?.kid.clone()
     } else {
-        open(line, &[kind], |kid| hub.filter(|key| key.kid() == *kid))
-            .map_err(|e| envelope(&e))?
-            .kid
+        open(line, &[kind], |kid| {
+            hub.iter().find(|key| key.kid() == *kid).copied()
+        })
+        .map_err(|e| envelope(&e))?
+        .kid
     };
     tracing::debug!(%kid, "verified");
     Ok(Proved::Single(kind))
@@ -211,7 +213,8 @@ fn single(line: &[u8], keys: &[RoomKey], hub: Option<VerifyingKey>) -> Result<Pr
 /// A key that was approved here, now or once.
 fn known<'a>(kid: &Kid, keys: &'a [RoomKey]) -> Result<&'a RoomKey, Sentence> {
     let of_kid = || keys.iter().filter(|k| k.kid == *kid);
-    let approved = of_kid().find(|k| k.state == KeyState::Approved);
+    let trusted = |k: &&RoomKey| matches!(k.state, KeyState::Approved | KeyState::Next | KeyState::Former);
+    let approved = of_kid().find(trusted);
     approved
         .or_else(|| of_kid().find(|k| k.state == KeyState::Revoked))
         .ok_or_else(|| {

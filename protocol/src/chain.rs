@@ -265,6 +265,23 @@ mod tests {
     }
 
     proptest! {
+        /// Whatever gap entries declare: each number between the first and the last is held, declared or missing, once.
+        #[test]
+        fn every_number_is_held_declared_or_missing(
+            held in prop::collection::btree_set(1_u64..60, 0..20),
+            declared in prop::collection::vec((0_u64..70, 0_u64..70), 0..8),
+        ) {
+            let declared: Vec<_> = declared.into_iter().map(|(from, to)| from..=to).collect();
+            let gaps = missing(held.iter().copied(), &declared);
+            let (first, last) = (held.first().copied().unwrap_or(1), held.last().copied().unwrap_or(0));
+            for seq in first..=last {
+                let there = held.contains(&seq) || declared.iter().any(|numbers| numbers.contains(&seq));
+                let times = gaps.iter().filter(|gap| gap.contains(&seq)).count();
+                prop_assert_eq!(times, usize::from(!there), "{} in {:?}", seq, gaps);
+            }
+            prop_assert!(gaps.iter().all(|gap| *gap.start() > first && *gap.end() < last && !gap.is_empty()));
+        }
+
         /// In whatever order the entries of one history come, each is accepted once and the chain ends complete.
         #[test]
         fn any_order_of_one_history_is_accepted(order in Just((1_u64..=30).collect::<Vec<_>>()).prop_shuffle(), again in 1_u64..=30) {

@@ -152,13 +152,12 @@ impl Opened {
         // Claims are written with their version first: then there is no need to look for it in all of them.
         // A second one further on is refused as a repeated member by every kind of claims.
         if !self.payload.starts_with(CLAIMS_BEGIN.as_bytes()) {
-            let version: Version =
-                serde_json::from_slice(&self.payload).map_err(|e| OpenError::Claims(e.to_string()))?;
+            let version: Version = serde_json::from_slice(&self.payload).map_err(|e| unreadable(&e))?;
             if version.v != crate::WIRE_VERSION {
                 return Err(OpenError::Version(version.v));
             }
         }
-        serde_json::from_slice(&self.payload).map_err(|e| OpenError::Claims(e.to_string()))
+        serde_json::from_slice(&self.payload).map_err(|e| unreadable(&e))
     }
 }
 
@@ -248,8 +247,7 @@ pub fn open_enrolment(jws: &[u8]) -> Result<(Opened, crate::claims::Enrol), Open
         });
     }
     let payload = decode(parts.payload)?;
-    let claims: crate::claims::Enrol =
-        serde_json::from_slice(&payload).map_err(|e| OpenError::Claims(e.to_string()))?;
+    let claims: crate::claims::Enrol = serde_json::from_slice(&payload).map_err(|e| unreadable(&e))?;
     if claims.v != crate::WIRE_VERSION {
         return Err(OpenError::Version(claims.v));
     }
@@ -368,6 +366,19 @@ fn verify(parts: &Parts<'_>, key: &VerifyingKey) -> Result<(), OpenError> {
     } else {
         Err(OpenError::Forged)
     }
+}
+
+/// What is wrong with claims, in a few words: the error repeats a value that does not belong, which may be all of them.
+fn unreadable(error: &serde_json::Error) -> OpenError {
+    const LONGEST: usize = 200;
+    let said = error.to_string();
+    OpenError::Claims(match said.char_indices().nth(LONGEST) {
+        None => said,
+        Some((end, _)) => {
+            let begun = said.get(..end).unwrap_or_default();
+            format!("{begun}… at line {} column {}", error.line(), error.column())
+        }
+    })
 }
 
 fn decode(encoded: &str) -> Result<Vec<u8>, OpenError> {

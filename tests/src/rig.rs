@@ -7,6 +7,7 @@
 //! * [`reflector`]: the line test's other end alone.
 //! * [`room`]: a room and a province made of these, as most tests need them.
 //! * [`plan`]: plans of meetings, signed.
+//! * [`played`]: a hub that the test plays itself, message by message.
 //! * [`mqtt`] and [`http`]: other programs' view of the broker and of the pages.
 //!
 //! Nothing here waits by sleeping: each wait is for a line, a file or an answer, with a deadline.
@@ -17,6 +18,7 @@ pub mod hub;
 pub mod mqtt;
 pub mod nut;
 pub mod plan;
+pub mod played;
 pub mod process;
 pub mod reflector;
 pub mod room;

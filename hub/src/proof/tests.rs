@@ -44,8 +44,13 @@ impl Book {
     }
 }
 
-fn prove_with(lines: &[String], keys: &[RoomKey], hub: Option<VerifyingKey>) -> Result<Proved, Unproved> {
-    prove(format!("{}\n", lines.join("\n")).as_bytes(), keys, hub).unwrap()
+fn prove_with(
+    lines: &[String],
+    keys: &[RoomKey],
+    hub: impl IntoIterator<Item = VerifyingKey>,
+) -> Result<Proved, Unproved> {
+    let hub: Vec<VerifyingKey> = hub.into_iter().collect();
+    prove(format!("{}\n", lines.join("\n")).as_bytes(), keys, &hub).unwrap()
 }
 
 fn good(proved: Result<Proved, Unproved>) -> Walk {
@@ -114,7 +119,7 @@ fn what_is_broken_is_named_with_its_line() {
     assert_eq!(book.prove(&long).unwrap_err().line, 3);
     assert!(book.prove(&[]).is_err());
     assert!(
-        prove(&b""[..], &[], None)
+        prove(&b""[..], &[], &[])
             .unwrap()
             .unwrap_err()
             .why
@@ -145,11 +150,7 @@ fn a_book_with_a_declared_gap_and_one_that_is_cut_off() {
 
     let text = book.lines.join("\n");
     let keys = [book.it.row(KeyState::Approved)];
-    let cut = prove(
-        &text.as_bytes()[..text.len() - 9],
-        &keys,
-        Some(book.hub.verifying()),
-    );
+    let cut = prove(&text.as_bytes()[..text.len() - 9], &keys, &[book.hub.verifying()]);
     let Unproved { line, why } = cut.unwrap().unwrap_err();
     assert!(line == 9 && why.en.contains("cut off"), "{line} {}", why.en);
     assert!(why.vi.contains("bị cắt ngang"), "{}", why.vi);
@@ -200,6 +201,23 @@ fn an_entry_that_names_another_room_is_none_of_this_book() {
 proptest! {
     #[test]
     fn any_bytes(bytes in prop::collection::vec(any::<u8>(), 0..400)) {
-        prop_assert!(prove(&bytes[..], &[], None).unwrap().is_err());
+        prop_assert!(prove(&bytes[..], &[], &[]).unwrap().is_err());
     }
+}
+
+#[test]
+fn receipts_of_the_hubs_former_keys_are_as_good_as_they_were() {
+    let mut book = book();
+    let next = hub();
+    let entry = book.it.ready();
+    book.lines.push(entry.jws.clone());
+    book.lines.push(receipt(&next, "abc/one", &entry, 5));
+    assert!(book.prove(&book.lines).is_err(), "a key that was never the hub's");
+    let keys = [book.it.row(KeyState::Approved)];
+    let walk = good(prove_with(
+        &book.lines,
+        &keys,
+        [next.verifying(), book.hub.verifying()],
+    ));
+    assert_eq!((walk.entries, walk.receipts, walk.unverified_receipts), (5, 5, 0));
 }

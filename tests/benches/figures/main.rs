@@ -4,6 +4,7 @@
 //! * [`check`]: a whole healthy check ÷ the longest chain of probes; a room in which everything hangs.
 //! * [`idle`]: memory and wakeups of an agent that waits, beside other programs that wait.
 //! * [`hub`]: reports verified, stored and receipted on one core, beside the bare signature checks.
+//! * [`verify`]: a whole logbook verified, beside the bare signature checks.
 //! * [`append`]: an entry kept in the logbook, beside the bare write and sync of its bytes.
 //! * [`media`]: a child process for each sound, beside the start of `true`.
 //!
@@ -23,6 +24,7 @@ mod idle;
 mod measure;
 mod media;
 mod table;
+mod verify;
 
 /// The logbook as the agent has it, with what it stands on. `append` measures it in this process.
 #[path = "../../../agent/src"]
@@ -41,7 +43,7 @@ use bridgepoint_tests::scenario::{Line, Setting, Stage};
 use table::Row;
 
 /// What can be chosen.
-const PARTS: [&str; 6] = ["check", "wedged", "idle", "hub", "append", "media"];
+const PARTS: [&str; 7] = ["check", "wedged", "idle", "hub", "append", "verify", "media"];
 
 fn main() -> Result<()> {
     // cargo adds an option of its own.
@@ -89,6 +91,12 @@ fn main() -> Result<()> {
     if wants("media") {
         eprintln!("a process for each sound ...");
         rows.extend(media::starts(&stage, dir.path())?);
+    }
+    if wants("verify") {
+        eprintln!("a whole logbook ...");
+        rows.push(verify::whole(
+            include_bytes!("../../fixtures/reports/v1/report.jws").trim_ascii(),
+        )?);
     }
     table::print(&rows);
     Ok(())
