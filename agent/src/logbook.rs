@@ -29,8 +29,8 @@ use serde::Serialize;
 pub(crate) use export::{Days, ExportError, export};
 pub(crate) use read::walk;
 pub(crate) use read::{
-    BookBroken, Found, Listed, each_report, events_of, last_full_report, list, newest_signer, runs_for,
-    texts, verify,
+    BookBroken, Found, Listed, Texts, each_report, events_of, last_full_report, list, newest_signer,
+    runs_for, texts, verify,
 };
 pub(crate) use write::absent;
 
@@ -219,10 +219,12 @@ impl Logbook {
         own: &VerifyingKey,
         room: Room,
     ) -> Result<Self, LogbookError> {
-        create_durable_dir(&*disk, &dir).map_err(|error| LogbookError::Io {
-            path: dir.clone(),
-            error,
-        })?;
+        let unsure = match create_durable_dir(&*disk, &dir) {
+            Ok(()) => None,
+            // It is there: what it holds can be read, and a disk that fails stops no check.
+            Err(error) if disk.list(&dir).is_ok() => Some(error),
+            Err(error) => return Err(LogbookError::Io { path: dir, error }),
+        };
         let mut book = Self {
             room,
             disk,
@@ -241,6 +243,9 @@ impl Logbook {
             doubtful: None,
             trouble: None,
         };
+        if let Some(error) = unsure {
+            book.troubled(&book.dir.clone(), &error);
+        }
         book.load(own)?;
         book.look_for_room();
         Ok(book)
@@ -397,14 +402,18 @@ impl Logbook {
         self.waiting.contains_key(&seq)
     }
 
-    /// Numbers of the waiting entries: the newest first, for it is the one that is looked at, then the
-    /// others from the oldest on.
-    pub(crate) fn outbox(&self) -> Vec<u64> {
-        let mut all: Vec<u64> = self.waiting.keys().copied().collect();
-        if let Some(newest) = all.pop() {
-            all.insert(0, newest);
-        }
-        all
+    /// The newest entry while it waits: the one that is looked at.
+    pub(crate) fn live(&self) -> Option<u64> {
+        let newest = self.head.as_ref().map(|head| head.seq);
+        newest.filter(|seq| self.waiting.contains_key(seq))
+    }
+
+    /// Numbers of the waiting entries: the live one first, then the others from the oldest on.
+    pub(crate) fn outbox(&self) -> impl Iterator<Item = u64> {
+        let live = self.live();
+        let others = self.waiting.keys().copied();
+        live.into_iter()
+            .chain(others.filter(move |seq| Some(*seq) != live))
     }
 
     /// A waiting entry with its text.

@@ -216,31 +216,6 @@ impl Station {
             })
     }
 
-    /// The texts of entries `from` to `to`, oldest first, for the hub that asks for them. What cannot be read back is declared
-    /// missing, and the gap entries that declare it come behind.
-    ///
-    /// # Errors
-    /// [`logbook::BookBroken`] when there is nothing to read from.
-    pub(crate) fn texts(&self, from: u64, to: u64) -> Result<Vec<(u64, Kind, String)>, logbook::BookBroken> {
-        let dir = self.logbook_dir();
-        let mut entries = logbook::texts(&dir, from, to)?;
-        let head = self.book().head().map_or(0, |(seq, _)| seq);
-        let there: Vec<u64> = entries.iter().map(|(seq, ..)| *seq).collect();
-        for (first, last) in logbook::absent(from.max(1), to.min(head), there) {
-            match self.declare_missing(first, last) {
-                Ok(Some(gap)) if entries.iter().all(|(seq, ..)| *seq != gap) => {
-                    entries.extend(logbook::texts(&dir, gap, gap)?);
-                }
-                Ok(_) => {}
-                Err(error) => {
-                    tracing::error!(%error, first, last, "entries that cannot be read could not be declared missing");
-                    break;
-                }
-            }
-        }
-        Ok(entries)
-    }
-
     /// Declares entries that the hub asks for and that cannot be read back. Gives the number of the gap entry that says so, a
     /// new one or an older; nothing for numbers that were never used.
     ///

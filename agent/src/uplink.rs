@@ -3,12 +3,17 @@
 //!
 //! [`Delivery`] is the pure part (what to offer now, and when next); this file drives it over MQTT.
 
+mod commands;
 mod delivery;
 mod handover;
 mod hear;
 pub(crate) mod mqtt;
 mod readiness;
+mod reason;
+mod resend;
+mod session;
 
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -17,12 +22,15 @@ use std::time::Duration;
 use bridgepoint_protocol::WIRE_VERSION;
 use bridgepoint_protocol::claims::{Presence, PresenceState};
 use bridgepoint_protocol::envelope::{Kid, Kind, Sealed, seal};
+use bridgepoint_protocol::text::Lang;
 use bridgepoint_protocol::topic::{HubTopic, RoomTopic, Topic};
 use serde::{Deserialize, Serialize};
 use tokio::sync::{mpsc, oneshot, watch};
 
-pub(crate) use delivery::Delivery;
+use delivery::Enrolling;
+pub(crate) use delivery::{Delivery, Why};
 pub(crate) use handover::Enrolment;
+pub(crate) use reason::Reason;
 
 use crate::calendar;
 use crate::clock;
@@ -31,7 +39,10 @@ use crate::life::Pulse;
 use crate::said::{Said, Say};
 use crate::schedule;
 use crate::station::Station;
-use mqtt::{Connect, Happened, Session, Tag};
+use commands::Obeyed;
+use mqtt::{Connect, Happened, Lost, Patience, Put, Session, Tag};
+use resend::Resend;
+use session::Sessions;
 
 /// How delivery stands, for people.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -44,6 +55,11 @@ pub(crate) enum Standing {
         /// Why.
         why: String,
     },
+    /// The broker was reached and does not let this box in.
+    TurnedAway {
+        /// Its reason.
+        reason: Reason,
+    },
     /// Connected; the hub has not taken this box's key yet.
     NotApproved,
     /// Connected; the hub shows another key than the pinned one.
@@ -53,10 +69,10 @@ pub(crate) enum Standing {
     },
     /// Connected and taken.
     Online,
-    /// The broker refuses what is published.
+    /// The broker does not take what is published. What it takes is delivered all the same.
     Refused {
-        /// Its reason.
-        reason: String,
+        /// Why, of the last one.
+        why: Why,
     },
 }
 
@@ -139,6 +155,7 @@ impl Uplink {
             tls,
             login: (hub.username.clone().unwrap_or(own_name), password),
             will: (String::new(), vec![]),
+            patience: Patience::with_keep_alive(hub.keep_alive),
         };
         let (nudge, nudged) = mpsc::unbounded_channel();
         let (tell, standing) = watch::channel(Standing::Connecting);
@@ -149,14 +166,18 @@ impl Uplink {
         let (presence, present) = watch::channel(state);
         let mut driver = Driver {
             configured_key: hub.key.clone(),
+            sessions: Sessions::open(&station.state),
+            obeyed: Obeyed::open(&station.state),
+            resend: Resend::default(),
             station,
             connect,
             tell,
             nudged,
             delivery: Delivery::default(),
             enrolment: None,
-            trial: Delivery::default(),
+            trial: Enrolling::default(),
             subscribed: true,
+            answered: false,
             present,
             pulse,
         };
@@ -197,12 +218,17 @@ struct Driver {
     tell: watch::Sender<Standing>,
     nudged: mpsc::UnboundedReceiver<Nudge>,
     delivery: Delivery,
+    sessions: Sessions,
+    obeyed: Obeyed,
+    resend: Resend,
     /// The enrolment that waits for its receipt: always the same text, so that its receipt is known.
     enrolment: Option<Sealed>,
     /// When the next key's enrolment goes again, while the box changes over to it.
-    trial: Delivery,
+    trial: Enrolling,
     /// False when the broker has refused a subscription: it is asked again with the next enrolment.
     subscribed: bool,
+    /// The hub has receipted something since this was asked last.
+    answered: bool,
     /// How the box stands; `None` before the daemon has looked.
     present: watch::Receiver<Option<PresenceState>>,
     /// Answers when the daemon asks for signs of life.
@@ -211,30 +237,29 @@ struct Driver {
 
 /// Why a session ended.
 enum End {
-    Lost(String),
+    Lost(Lost),
     Stopped,
 }
 
 impl Driver {
     async fn drive(&mut self) {
-        let mut failures = 0;
+        let mut failures: u32 = 0;
         loop {
             let began = clock::instant();
-            match self.session().await {
+            let session_id = self.sessions.next(clock::wall_ms());
+            match self.session(session_id).await {
                 End::Stopped => return,
-                End::Lost(why) => {
-                    tracing::warn!(broker = %self.connect.broker.host, %why, "no connection to the province");
-                    self.tell.send_replace(Standing::Away { why });
-                }
+                End::Lost(lost) => self.lost(lost),
             }
-            // A connection that stood for a while starts the back-off anew.
+            // A connection that stood for a while, or brought something home, starts the back-off anew.
             let stood = clock::instant().saturating_duration_since(began) > Duration::from_secs(30);
-            failures = if stood { 0 } else { failures + 1 };
+            let useful = stood || std::mem::take(&mut self.answered);
+            failures = if useful { 0 } else { failures.saturating_add(1) };
+            // Many boxes may share a clock that says 1970, and none its room.
+            let chance = chance(&self.connect.client_id, failures, session_id);
+            let soonest = delivery::reconnect_after(0, chance);
             if self
-                .wait(delivery::reconnect_after(
-                    failures,
-                    clock::wall_ms().unsigned_abs(),
-                ))
+                .wait(delivery::reconnect_after(failures, chance), soonest)
                 .await
             {
                 return;
@@ -242,21 +267,47 @@ impl Driver {
         }
     }
 
-    /// Waits before the next attempt; true when told to stop. News cut the wait short.
-    async fn wait(&mut self, how_long: Duration) -> bool {
-        let over = tokio::time::sleep(how_long);
-        tokio::pin!(over);
+    /// Tells why there is no connection, and which entry is set aside for it.
+    fn lost(&mut self, lost: Lost) {
+        let Lost {
+            why,
+            turned_away,
+            blamed,
+        } = lost;
+        tracing::warn!(broker = %self.connect.broker.host, %why, "no connection to the province");
+        let guilty = self.delivery.broke(blamed, clock::instant());
+        if let Some(entry) = guilty {
+            tracing::error!(entry, %why, "the connection breaks when this entry is sent; it is set aside and tried again later, the others go on");
+        }
+        self.resend.forget();
+        self.tell.send_replace(match (turned_away, guilty) {
+            (Some(reason), _) => Standing::TurnedAway { reason },
+            (None, Some(_)) => self.standing(),
+            (None, None) => Standing::Away { why },
+        });
+    }
+
+    /// Waits before the next attempt; true when told to stop. News cut the wait short, but not below `soonest`: a box that
+    /// writes much does not knock at a broker all the time.
+    async fn wait(&mut self, how_long: Duration, soonest: Duration) -> bool {
+        let (over, early) = (tokio::time::sleep(how_long), tokio::time::sleep(soonest));
+        tokio::pin!(over, early);
+        let mut news = false;
         loop {
             tokio::select! {
                 () = &mut over => return false,
-                nudge = self.nudged.recv() => return matches!(nudge, Some(Nudge::Stop) | None),
+                () = &mut early, if news => return false,
+                nudge = self.nudged.recv() => match nudge {
+                    Some(Nudge::NewEntry) => news = true,
+                    Some(Nudge::Enrol { .. }) => return false,
+                    Some(Nudge::Stop) | None => return true,
+                },
                 () = beat(&mut self.pulse) => {}
             }
         }
     }
 
-    async fn session(&mut self) -> End {
-        let session_id = clock::wall_ms().unsigned_abs();
+    async fn session(&mut self, session_id: u64) -> End {
         self.connect.will = (
             self.topic(RoomTopic::State),
             self.presence(PresenceState::Lost, session_id),
@@ -273,8 +324,10 @@ impl Driver {
                 }
                 nudge = self.nudged.recv() => match nudge {
                     Some(Nudge::NewEntry) => {
-                        self.offer(&mut session);
-                        self.publish_readiness(&mut session);
+                        if connected {
+                            self.offer(&mut session);
+                            self.publish_readiness(&mut session);
+                        }
                         continue;
                     }
                     Some(Nudge::Enrol { afresh, begun }) => {
@@ -287,28 +340,47 @@ impl Driver {
                     Some(Nudge::Stop) | None if connected => return self.leave(session, session_id).await,
                     Some(Nudge::Stop) | None => return End::Stopped,
                 },
-                // Not before: this would drop the attempt to connect, and on the connection it is said anyway.
+                // On the connection it is said anyway.
                 changed = self.present.changed(), if connected => {
                     if changed.is_ok() {
                         self.say_state(&mut session, session_id);
                     }
                     continue;
                 }
+                read = self.resend.wait() => {
+                    if let Some(read) = read {
+                        self.declare_absent(&read);
+                    }
+                    self.offer(&mut session);
+                    continue;
+                }
                 () = beat(&mut self.pulse) => continue,
             };
+            if matches!(happened, Happened::Taken(_)) {
+                self.delivery.borne();
+            }
             match happened {
-                Err(why) => return End::Lost(why),
-                Ok(Happened::Ended { reason }) => return End::Lost(format!("the broker ended it: {reason}")),
-                Ok(Happened::Connected) => {
+                Happened::Lost(lost) => return End::Lost(lost),
+                Happened::Connected { .. } => {
                     connected = true;
                     self.greet(&mut session, session_id);
                 }
-                Ok(Happened::Message { topic, payload }) => self.hear(&mut session, &topic, &payload),
-                Ok(Happened::Refused { tag, reason }) => self.refused(tag, reason),
-                Ok(Happened::NotSubscribed) => {
+                Happened::Message {
+                    topic,
+                    payload,
+                    retained,
+                } => self.hear(&mut session, &topic, &payload, retained),
+                Happened::Taken(Tag::Entry(seq)) => {
+                    self.delivery.acknowledged(seq);
+                    self.settle();
+                }
+                Happened::Taken(Tag::Again(_)) => self.resend.answered(),
+                Happened::Taken(Tag::Enrol | Tag::Status) => {}
+                Happened::Refused { tag, reason } => self.refused(tag, reason),
+                Happened::NotSubscribed => {
                     self.subscribed = false;
-                    self.delivery
-                        .enrol_again_after(clock::instant(), Duration::from_secs(2));
+                    let now = clock::instant();
+                    self.delivery.enrolling().again_after(now, Duration::from_secs(2));
                 }
             }
             if connected {
@@ -320,10 +392,10 @@ impl Driver {
     /// On a fresh connection: listen, say that the box is there, offer what waits.
     fn greet(&mut self, session: &mut Session, session_id: u64) {
         self.delivery.connected();
-        self.trial.connected();
+        self.trial.begin();
         self.subscribe(session);
         let state = self.presence(PresenceState::Init, session_id);
-        session.publish(Tag::Status, &self.topic(RoomTopic::State), true, state);
+        self.publish_status(session, RoomTopic::State, state);
         self.say_state(session, session_id);
         self.publish_readiness(session);
         self.tell.send_replace(if self.enrolled() {
@@ -340,7 +412,7 @@ impl Driver {
             return;
         };
         let state = self.presence(state, session_id);
-        session.publish(Tag::Status, &self.topic(RoomTopic::State), true, state);
+        self.publish_status(session, RoomTopic::State, state);
     }
 
     fn subscribe(&mut self, session: &Session) {
@@ -352,50 +424,115 @@ impl Driver {
 
     async fn leave(&self, mut session: Session, session_id: u64) -> End {
         let state = self.presence(PresenceState::Disconnected, session_id);
-        session.publish(Tag::Status, &self.topic(RoomTopic::State), true, state);
+        self.publish_status(&mut session, RoomTopic::State, state);
         let _late = tokio::time::timeout(Duration::from_secs(2), session.leave()).await;
         End::Stopped
     }
 
-    /// Offers what is due: the enrolment until it is taken, then the outbox.
+    /// Offers what is due: the enrolment until it is taken on this connection; then, if the hub has ever taken it, the
+    /// outbox; and behind it what the hub asked for again.
     fn offer(&mut self, session: &mut Session) {
         let now = clock::instant();
-        if !self.enrolled() {
-            if self.delivery.enrol_due(now) {
-                if !self.subscribed {
-                    self.subscribe(session);
-                }
-                match self.enrolment() {
-                    Ok(sealed) => {
-                        if session.publish(Tag::Enrol, &self.topic(RoomTopic::Enrol), false, sealed.jws) {
-                            self.delivery.enrolment_sent(now);
-                        }
-                    }
-                    Err(why) => tracing::error!(%why, "the enrolment cannot be made"),
-                }
-            }
+        let enrolled = self.enrolled();
+        if self.delivery.enrolling().due(now) {
+            self.offer_enrolment(session, enrolled);
+        }
+        if !enrolled {
             return;
         }
         self.offer_trial(session, now);
-        let outbox = self.station.book().outbox();
-        for seq in self.delivery.due(&outbox, now) {
-            let outgoing = match self.station.book().outgoing(seq) {
+        let due = {
+            let book = self.station.book();
+            self.delivery
+                .due(book.live(), book.outbox(), |seq| book.is_waiting(seq), now)
+        };
+        for seq in due {
+            let read = self.station.book().outgoing(seq);
+            let outgoing = match read {
                 Ok(Some(outgoing)) => outgoing,
                 Ok(None) => continue,
                 Err(error) => {
                     tracing::error!(%error, "an entry cannot be read back");
+                    self.set_aside(seq, Why::Unreadable);
                     continue;
                 }
             };
-            let topic = if outgoing.kind == Kind::Report {
-                RoomTopic::Report
-            } else {
-                RoomTopic::Event
-            };
-            if !session.publish(Tag::Entry(seq), &self.topic(topic), false, outgoing.jws) {
+            let topic = self.topic(topic_of(outgoing.kind));
+            match session.publish(Tag::Entry(seq), &topic, false, outgoing.jws) {
+                Put::Done => self.delivery.sent(seq, now),
+                Put::Busy => return,
+                Put::TooLarge => self.set_aside(seq, Why::Broker(reason::TOO_LARGE)),
+            }
+        }
+        while let Some((seq, kind, jws)) = self.resend.next() {
+            let (seq, topic) = (*seq, self.topic(topic_of(*kind)));
+            if self.station.book().is_waiting(seq) {
+                self.resend.skip();
+                continue;
+            }
+            match session.publish(Tag::Again(seq), &topic, false, jws.clone()) {
+                Put::Done => self.resend.sent(),
+                Put::Busy => break,
+                Put::TooLarge => self.resend.skip(),
+            }
+        }
+        let station = &self.station;
+        self.resend.read_on(|| station.logbook_dir());
+    }
+
+    fn offer_enrolment(&mut self, session: &mut Session, enrolled: bool) {
+        if !self.subscribed {
+            self.subscribe(session);
+        }
+        let sealed = match self.enrolment() {
+            Ok(sealed) => sealed,
+            Err(why) => {
+                tracing::error!(%why, "the enrolment cannot be made");
                 return;
             }
-            self.delivery.sent(seq, now);
+        };
+        let put = session.publish(Tag::Enrol, &self.topic(RoomTopic::Enrol), false, sealed.jws);
+        if put == Put::TooLarge {
+            tracing::error!("the broker does not take messages of the size of an enrolment");
+        }
+        if put != Put::Busy {
+            self.delivery.enrolling().sent(clock::instant(), enrolled);
+        }
+    }
+
+    /// Sets an entry aside and tells it.
+    fn set_aside(&mut self, seq: u64, why: Why) {
+        self.delivery.refused(seq, why, clock::instant());
+        tracing::error!(
+            entry = seq,
+            why = why.said(Lang::En),
+            "an entry is not taken; it stays in the logbook and is tried again later, the others go on"
+        );
+        self.tell.send_replace(self.standing());
+    }
+
+    /// How delivery stands on a connection on which the hub is the right one.
+    fn standing(&self) -> Standing {
+        match self.delivery.set_aside() {
+            Some((_, why)) => Standing::Refused { why },
+            None => Standing::Online,
+        }
+    }
+
+    /// The hub is there and has taken this box.
+    fn online(&self) {
+        let standing = self.standing();
+        self.tell.send_if_modified(|told| {
+            let changes = *told != standing;
+            *told = standing;
+            changes
+        });
+    }
+
+    /// What was refused is taken now.
+    fn settle(&self) {
+        if matches!(*self.tell.borrow(), Standing::Refused { .. }) {
+            self.online();
         }
     }
 
@@ -422,10 +559,18 @@ impl Driver {
                     report.finished_ms,
                 );
                 let payload = readiness::of(&report, valid_until_ms).to_string();
-                session.publish(Tag::Status, &self.topic(RoomTopic::Readiness), true, payload);
+                self.publish_status(session, RoomTopic::Readiness, payload);
             }
             Ok(None) => {}
             Err(error) => tracing::error!(%error, "the last result cannot be read"),
+        }
+    }
+
+    /// What is kept by the broker. One that finds no room is replaced by the next one anyway.
+    fn publish_status(&self, session: &mut Session, topic: RoomTopic, payload: impl Into<Vec<u8>>) {
+        let topic = self.topic(topic);
+        if session.publish(Tag::Status, &topic, true, payload) != Put::Done {
+            tracing::warn!(topic, "a message to the province found no room");
         }
     }
 
@@ -443,6 +588,22 @@ impl Driver {
     fn topic(&self, topic: RoomTopic) -> String {
         Topic::Room(self.station.settings.address.clone(), topic).to_string()
     }
+}
+
+/// The topic of an entry.
+fn topic_of(kind: Kind) -> RoomTopic {
+    if kind == Kind::Report {
+        RoomTopic::Report
+    } else {
+        RoomTopic::Event
+    }
+}
+
+/// A number that differs from box to box, from attempt to attempt and from session to session.
+fn chance(who: &str, attempt: u32, session: u64) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    (who, attempt, session).hash(&mut hasher);
+    hasher.finish()
 }
 
 /// Answers when the daemon asks; without a daemon nobody does.

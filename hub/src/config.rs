@@ -12,6 +12,7 @@ use bridgepoint_protocol::written::{self, WrittenError};
 use serde::Deserialize;
 use toml::Spanned;
 
+use crate::bucket::BURST;
 use crate::say::{Trouble, both};
 
 mod address;
@@ -39,6 +40,9 @@ const DEFAULT_REFLECTOR: &str = "0.0.0.0:9511";
 /// What all line tests together may take, kbit/s.
 const DEFAULT_BUDGET_KBPS: u32 = 100_000;
 
+/// What `burst` may be: at least the window of one box, and not more than a hub takes in a minute.
+const BURSTS: std::ops::RangeInclusive<u32> = 16..=100_000;
+
 /// A valid configuration.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settings {
@@ -46,6 +50,8 @@ pub struct Settings {
     pub orgs: Vec<Name>,
     /// Language of the command line and the page.
     pub lang: Lang,
+    /// Messages of one room that are taken at once, before it is one a second.
+    pub burst: u32,
     /// The broker.
     pub broker: Broker,
     /// The database file; `None` is `hub.db` in the state directory.
@@ -171,6 +177,7 @@ struct Written {
 struct WrittenHub {
     orgs: Spanned<Vec<Spanned<String>>>,
     language: Option<Spanned<String>>,
+    burst: Option<Spanned<u32>>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -242,6 +249,7 @@ fn settings(sheet: &Sheet<'_>) -> Result<Settings, WrittenError> {
     Ok(Settings {
         orgs: orgs(sheet, &written.hub.orgs)?,
         lang,
+        burst: burst(sheet, written.hub.burst.as_ref())?,
         broker: broker(sheet, written.broker.as_ref())?,
         store,
         page: page(sheet, &written.page)?,
@@ -251,6 +259,21 @@ fn settings(sheet: &Sheet<'_>) -> Result<Settings, WrittenError> {
             .map(|written| reflector(sheet, written))
             .transpose()?,
     })
+}
+
+fn burst(sheet: &Sheet<'_>, given: Option<&Spanned<u32>>) -> Result<u32, WrittenError> {
+    let Some(given) = given else {
+        return Ok(u32::try_from(BURST).unwrap_or(u32::MAX));
+    };
+    let burst = *given.get_ref();
+    if BURSTS.contains(&burst) {
+        return Ok(burst);
+    }
+    let (least, most) = (BURSTS.start(), BURSTS.end());
+    Err(sheet.wrong(
+        given,
+        format!("burst = {burst} is not possible; it lies between {least} and {most}"),
+    ))
 }
 
 fn orgs(sheet: &Sheet<'_>, given: &Spanned<Vec<Spanned<String>>>) -> Result<Vec<Name>, WrittenError> {

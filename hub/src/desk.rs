@@ -10,7 +10,7 @@ use bridgepoint_protocol::envelope::{EntryHash, SigningKey};
 use bridgepoint_protocol::name::{Name, RoomAddress};
 
 use crate::board::Board;
-use crate::bucket::{Bucket, Turn};
+use crate::bucket::{BURST, Bucket, Turn};
 use crate::challenge::Challenger;
 use crate::desk::plan::Plans;
 use crate::fleet::{Standing, standing};
@@ -89,6 +89,7 @@ pub struct Desk<S> {
     /// True when the keyring has changed since `access` was read from it.
     access_stale: bool,
     buckets: HashMap<RoomAddress, Bucket>,
+    burst: i64,
     delayed: BTreeMap<(i64, u64), Publish>,
     delayed_count: u64,
     asked: HashMap<RoomAddress, Asked>,
@@ -156,6 +157,7 @@ impl<S: Store> Desk<S> {
             board,
             keyring,
             buckets: HashMap::new(),
+            burst: BURST,
             delayed: BTreeMap::new(),
             delayed_count: 0,
             asked: HashMap::new(),
@@ -163,6 +165,13 @@ impl<S: Store> Desk<S> {
             swept_ms: 0,
             plans,
         })
+    }
+
+    /// Takes this many messages of one room at once, before it takes one a second.
+    #[must_use]
+    pub fn with_burst(mut self, burst: u32) -> Self {
+        self.burst = i64::from(burst);
+        self
     }
 
     /// Rooms that may use the broker.
@@ -243,7 +252,8 @@ impl<S: Store> Desk<S> {
                 }
             }
             // A bucket that was not used for the length of a burst is full again, and need not be remembered.
-            self.buckets.retain(|_, bucket| !bucket.is_full(now_ms));
+            self.buckets
+                .retain(|_, bucket| !bucket.is_full(now_ms, self.burst));
         }
         answer.access = self.access_if_changed();
         Ok(answer)

@@ -136,7 +136,8 @@ impl Hub<'_> {
         let found = reflector.as_ref().map(Running::at);
         let found = found.filter(|at| !at.ip().is_unspecified());
         let desk = Desk::open(store, signing, challenger, settings.orgs.clone(), board.clone())?
-            .with_reflector(told.or_else(|| found.map(|at| at.to_string())));
+            .with_reflector(told.or_else(|| found.map(|at| at.to_string())))
+            .with_burst(settings.burst);
         let (stop, stopped) = watch::channel(false);
 
         let (access, rooms) = watch::channel(desk.access().clone());

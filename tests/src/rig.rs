@@ -8,21 +8,36 @@
 //! * [`room`]: a room and a province made of these, as most tests need them.
 //! * [`plan`]: plans of meetings, signed.
 //! * [`played`]: a hub that the test plays itself, message by message.
+//! * [`holdback`]: a disk whose power can be cut.
+//! * [`kill`], with [`ledger`] and [`tally`]: the rigs that kill, what was acknowledged in them, what they count.
+//! * [`mutant`]: the agent with a line spoilt, which they have to find.
+//! * [`proxy`]: a bad line between a box and its broker; [`network`]: the rig that works over it; [`backlog`]: a long time away.
 //! * [`mqtt`] and [`http`]: other programs' view of the broker and of the pages.
 //!
 //! Nothing here waits by sleeping: each wait is for a line, a file or an answer, with a deadline.
 
 pub mod agent;
+pub mod backlog;
+pub mod chance;
+pub mod clock_jump;
+pub mod holdback;
 pub mod http;
 pub mod hub;
+pub mod kill;
+pub mod ledger;
 pub mod mqtt;
+pub mod mutant;
+pub mod network;
 pub mod nut;
 pub mod plan;
 pub mod played;
 pub mod process;
+pub mod proxy;
 pub mod reflector;
 pub mod room;
 pub mod sim;
+pub mod small_disk;
+pub mod tally;
 
 use std::io;
 use std::net::TcpListener;

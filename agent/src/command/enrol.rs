@@ -93,6 +93,9 @@ pub(super) fn not_taken(standing: &Standing, settings: &Settings) -> Result<(), 
                 .with("address", address.unwrap_or_default())
                 .followed_by(format_args!("({why})"))
         }
-        Standing::Refused { reason } => Said::new("hub.refused").with("reason", reason),
+        Standing::Refused { why } => Said::new("hub.refused").with("reason", why.said(settings.lang)),
+        Standing::TurnedAway { reason } => {
+            Said::new("delivery-turned-away").with("reason", reason.said(settings.lang))
+        }
     }))
 }

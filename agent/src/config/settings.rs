@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use bridgepoint_hw::address::{
     CameraAddress, CodecAddress, DeviceAddress, Endpoint, Host, PictureSource, SoundSource, UpsAddress,
@@ -127,7 +128,12 @@ pub(crate) struct Hub {
     pub(crate) tls: Option<TlsFiles>,
     pub(crate) username: Option<String>,
     pub(crate) password_file: Option<PathBuf>,
+    /// How often the broker is asked for a sign of life.
+    pub(crate) keep_alive: Duration,
 }
+
+/// Seconds that `keep_alive_s` may be: what the client bears, and what a dead line may cost.
+const KEEP_ALIVE_S: std::ops::RangeInclusive<u64> = 5..=300;
 
 /// Files of the connection's certificates.
 #[derive(Debug, Clone)]
@@ -399,8 +405,20 @@ fn hub(fault: &Fault<'_>, written: written::Hub) -> Result<Hub, WrittenError> {
             ));
         }
     };
+    if !KEEP_ALIVE_S.contains(&written.keep_alive_s) {
+        return Err(fault.at(
+            "keep_alive_s",
+            format!(
+                "{} s is not possible; it lies between {} and {} s",
+                written.keep_alive_s,
+                KEEP_ALIVE_S.start(),
+                KEEP_ALIVE_S.end()
+            ),
+        ));
+    }
     Ok(Hub {
         broker,
+        keep_alive: Duration::from_secs(written.keep_alive_s),
         key: written.key,
         tls,
         username: written.username,

@@ -229,6 +229,12 @@ pub(crate) struct Hub {
     pub(crate) key_file: Option<String>,
     pub(crate) username: Option<String>,
     pub(crate) password_file: Option<String>,
+    #[serde(default = "default_keep_alive_s")]
+    pub(crate) keep_alive_s: u64,
+}
+
+fn default_keep_alive_s() -> u64 {
+    30
 }
 
 #[derive(Debug, Deserialize)]

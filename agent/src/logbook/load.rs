@@ -64,7 +64,7 @@ impl Logbook {
         Ok(())
     }
 
-    fn troubled(&mut self, path: &Path, error: &io::Error) {
+    pub(super) fn troubled(&mut self, path: &Path, error: &io::Error) {
         tracing::error!(file = %path.display(), %error, "the disk of the logbook fails");
         self.trouble = Some(error.to_string());
         self.owed.trouble = true;
@@ -84,23 +84,30 @@ impl Logbook {
         if !newest {
             return Ok((text, 0));
         }
-        let (whole, used) = whole_lines(&text);
-        let damaged = whole == text.len() && !text.is_empty() && !text.ends_with(b"\n");
-        let mut file = self.disk.open(path, Opening::There)?;
-        if whole < text.len() {
-            tracing::warn!(file = %path.display(), bytes = text.len() - whole, "the last line was cut off, by a power cut as it seems; it was removed");
-            file.set_length(whole as u64)?;
-            text.truncate(whole);
-        }
-        if damaged {
-            // It stays, and the next entry begins on a line of its own.
-            file.append(b"\n")?;
+        let (mut whole, used) = whole_lines(&text);
+        let torn = text.len() - whole;
+        text.truncate(whole);
+        if !text.is_empty() && !text.ends_with(b"\n") {
+            // Damage at the very end stays, and the next entry begins on a line of its own.
+            self.disk.open(path, Opening::There)?.append(b"\n")?;
             text.push(b'\n');
+            whole += 1;
         }
-        if let Err(error) = file.sync() {
+        if let Err(error) = self.put_end_right(path, whole as u64, torn) {
+            // Nothing is written behind it before that was done.
+            self.doubtful = Some((path.to_owned(), whole as u64));
             self.troubled(path, &error);
         }
         Ok((text, used))
+    }
+
+    fn put_end_right(&self, path: &Path, whole: u64, torn: usize) -> io::Result<()> {
+        let mut file = self.disk.open(path, Opening::There)?;
+        if torn > 0 {
+            file.set_length(whole)?;
+            tracing::warn!(file = %path.display(), bytes = torn, "the last line was cut off, by a power cut as it seems; it was removed");
+        }
+        file.sync()
     }
 
     /// What can be read of a file that is not read as a whole.

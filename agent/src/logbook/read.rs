@@ -1,6 +1,7 @@
 //! Reading the logbook without writing in it: listing, and verification of every line.
 
 use std::io;
+use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 
 use bridgepoint_protocol::claims::{Event, Report};
@@ -260,21 +261,36 @@ pub(crate) fn last_full_report(dir: &Path) -> Result<Option<Report>, BookBroken>
     Ok(None)
 }
 
-/// The texts of entries `from` to `to`, oldest first: their numbers, kinds and envelopes. One that cannot be read is left
-/// out, and told in the log.
+/// Entries as they stand in the logbook.
+#[derive(Debug, Default)]
+pub(crate) struct Texts {
+    /// Their numbers, kinds and envelopes, oldest first.
+    pub(crate) found: Vec<(u64, Kind, String)>,
+    /// Where to go on, when it was more than was wanted at once.
+    pub(crate) rest: Option<RangeInclusive<u64>>,
+}
+
+/// The texts of the entries in `range`, up to `bytes` of them and at least one. One that cannot be read is left out, and
+/// told in the log.
 ///
 /// # Errors
 /// [`BookBroken`] when there is nothing to read from.
-pub(crate) fn texts(dir: &Path, from: u64, to: u64) -> Result<Vec<(u64, Kind, String)>, BookBroken> {
-    let mut found = Vec::new();
+pub(crate) fn texts(dir: &Path, range: RangeInclusive<u64>, bytes: usize) -> Result<Texts, BookBroken> {
+    let (mut texts, mut taken) = (Texts::default(), 0);
     each_line(&all(dir)?, |read| match read {
-        Ok((Line::Entry(entry), text)) if (from..=to).contains(&entry.seq) => {
-            found.push((entry.seq, entry.kind, String::from_utf8_lossy(text).into_owned()));
+        Ok((Line::Entry(entry), text)) if range.contains(&entry.seq) && texts.rest.is_none() => {
+            if taken > 0 && taken + text.len() > bytes {
+                texts.rest = Some(entry.seq..=*range.end());
+                return;
+            }
+            taken += text.len();
+            let text = String::from_utf8_lossy(text).into_owned();
+            texts.found.push((entry.seq, entry.kind, text));
         }
         Ok(_) => {}
         Err(damage) => tell(&damage),
     });
-    Ok(found)
+    Ok(texts)
 }
 
 /// An event of the logbook, and whose word it is.

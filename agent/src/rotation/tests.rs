@@ -90,7 +90,7 @@ impl Desk {
 
     /// The hub receipts every entry that waits.
     fn receipt_all(&self, station: &Station) {
-        let waiting = station.book().outbox();
+        let waiting = station.book().outbox().collect::<Vec<_>>();
         for seq in waiting {
             let hash = station.book().outgoing(seq).unwrap().unwrap().hash;
             let receipt = Receipt {

@@ -21,7 +21,7 @@ fn station(root: &std::path::Path) -> Arc<Station> {
 }
 
 #[test]
-fn what_the_hub_asks_for_and_cannot_be_read_comes_as_a_gap_entry() {
+fn what_cannot_be_read_is_declared_with_the_rooms_name_and_key() {
     let root = tempfile::tempdir().unwrap();
     let first = station(root.path());
     for _ in 0..4 {
@@ -35,20 +35,17 @@ fn what_the_hub_asks_for_and_cannot_be_read_comes_as_a_gap_entry() {
     std::fs::write(&path, text.replace(second, "damaged")).unwrap();
 
     let station = station(root.path());
-    for _ in 0..2 {
-        let texts = station.texts(1, 3).unwrap();
-        let numbers: Vec<u64> = texts.iter().map(|(seq, ..)| *seq).collect();
-        assert_eq!(numbers, [1, 3, 5], "declared once and sent each time");
-        let (_, kind, jws) = texts.last().unwrap();
-        assert_eq!(*kind, Kind::Gap);
-        let Line::Entry(entry) = read_unverified(jws.as_bytes()).unwrap() else {
-            panic!("an entry")
-        };
-        let gap: Gap = serde_json::from_slice(&entry.payload).unwrap();
-        assert_eq!((gap.from, gap.to, gap.reason.as_str()), (2, 2, "damaged"));
-        assert_eq!(gap.org, station.settings.address.org);
-    }
-    assert!(station.texts(9, u64::MAX).unwrap().is_empty());
+    assert_eq!(station.declare_missing(2, 2).unwrap(), Some(5));
+    assert_eq!(station.declare_missing(2, 2).unwrap(), Some(5), "declared once");
+    assert_eq!(station.declare_missing(9, u64::MAX).unwrap(), None);
+    let out = station.book().outgoing(5).unwrap().unwrap();
+    assert_eq!(out.kind, Kind::Gap);
+    let Line::Entry(entry) = read_unverified(out.jws.as_bytes()).unwrap() else {
+        panic!("an entry")
+    };
+    let gap: Gap = serde_json::from_slice(&entry.payload).unwrap();
+    assert_eq!((gap.from, gap.to, gap.reason.as_str()), (2, 2, "damaged"));
+    assert_eq!(gap.org, station.settings.address.org);
 }
 
 #[test]

@@ -1,30 +1,52 @@
 //! What to offer to the hub now, and when next: pure, with the time passed in.
 //!
-//! The newest entry first, for somebody is looking at it; then the others from the oldest on, a window of them
-//! at a time. What gets no receipt is offered again after 30 s, then after twice as long, to five minutes.
+//! The live entry first (the newest of all, while it waits), for somebody is looking at it; then what was never offered, from the oldest on; then what
+//! got no receipt, after 30 s and later and later, to five minutes. A window of them is on its way at a time, and where
+//! nothing is receipted at all the next window comes later and later as well. An entry that the broker refuses, or with
+//! which the connection breaks again and again, is set aside for a while and holds nothing up; nothing is given up.
 
-use std::collections::BTreeMap;
+mod aside;
+mod enrolling;
+#[cfg(test)]
+mod tests;
+
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
+
+use aside::Aside;
+pub(crate) use aside::Why;
+pub(crate) use enrolling::Enrolling;
 
 /// How many entries may be on their way without a receipt.
 const WINDOW: usize = 16;
 
-/// First pause before an entry is offered again.
+/// First pause before an entry is offered again; for this long an offer counts as on its way.
 const FIRST_PAUSE: Duration = Duration::from_secs(30);
 
 /// Longest pause.
 const LONGEST_PAUSE: Duration = Duration::from_secs(300);
 
-/// Pause between enrolments: doubled from the first to the last.
-const FIRST_ENROL_PAUSE: Duration = Duration::from_secs(2);
-const LONGEST_ENROL_PAUSE: Duration = Duration::from_secs(30);
+/// Refusals in a row after which the broker is taken to refuse everything: then one entry at a time asks again.
+const ALL_REFUSED: u32 = 8;
 
 /// The book-keeping of what was offered.
 #[derive(Debug, Default)]
 pub(crate) struct Delivery {
     offered: BTreeMap<u64, Offer>,
-    enrol: Option<Offer>,
-    enrol_not_before: Option<Instant>,
+    /// Handed to the broker and not acknowledged by it: at most what the client takes.
+    unacknowledged: BTreeSet<u64>,
+    aside: Aside,
+    /// Offers of this window, and whole windows since the last receipt.
+    in_window: usize,
+    dry_windows: usize,
+    /// The rest after a window without a receipt.
+    quiet: Option<Offer>,
+    /// Refusals since the last acknowledgement, and when the last one came.
+    refused_in_a_row: u32,
+    last_refusal: Option<Instant>,
+    /// The broker has taken something on this connection.
+    bears: bool,
+    enrolling: Enrolling,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -35,169 +57,221 @@ struct Offer {
 
 impl Offer {
     fn due(self, now: Instant) -> bool {
-        now.saturating_duration_since(self.at) >= self.pause
+        self.left(now).is_zero()
     }
 
     fn left(self, now: Instant) -> Duration {
         self.pause.saturating_sub(now.saturating_duration_since(self.at))
     }
+
+    /// How long it still counts as on its way.
+    fn travels(self, now: Instant) -> Duration {
+        FIRST_PAUSE.saturating_sub(now.saturating_duration_since(self.at))
+    }
 }
 
 impl Delivery {
-    /// A fresh connection, or a hub that has come back: everything may be offered at once.
+    /// A fresh connection, or a hub that has come back: everything may be offered at once, but what breaks connections.
     pub(crate) fn connected(&mut self) {
         self.offered.clear();
-        self.enrol = None;
-        self.enrol_not_before = None;
+        self.unacknowledged.clear();
+        self.aside.forgive();
+        self.refused_in_a_row = 0;
+        self.answered();
+        self.bears = false;
+        self.enrolling.begin();
     }
 
-    /// Which of the `outbox` (in the order in which it is to be offered) are due.
-    pub(crate) fn due(&mut self, outbox: &[u64], now: Instant) -> Vec<u64> {
-        self.offered.retain(|seq, _| outbox.contains(seq));
-        let on_the_way = self.offered.values().filter(|offer| !offer.due(now)).count();
-        let due = outbox
-            .iter()
-            .copied()
-            .filter(|seq| self.offered.get(seq).is_none_or(|offer| offer.due(now)));
-        due.take(WINDOW.saturating_sub(on_the_way)).collect()
+    /// Which of the `outbox` (the live one, if there is one, then from the oldest on) are due. `waits` says whether an
+    /// entry still waits.
+    pub(crate) fn due(
+        &mut self,
+        live: Option<u64>,
+        outbox: impl Iterator<Item = u64>,
+        waits: impl Fn(u64) -> bool,
+        now: Instant,
+    ) -> Vec<u64> {
+        self.offered.retain(|seq, _| waits(*seq));
+        self.unacknowledged.retain(|seq| waits(*seq));
+        self.aside.retain(waits);
+        if self
+            .aside
+            .alone()
+            .is_some_and(|seq| self.unacknowledged.contains(&seq))
+        {
+            return vec![];
+        }
+        let room = self.room(now);
+        let quiet = !self.quiet_left(now).is_zero();
+        let (mut due, mut again) = (Vec::new(), Vec::new());
+        for seq in outbox {
+            if due.len() >= room {
+                break;
+            }
+            if self.aside.holds(seq, now) {
+                continue;
+            }
+            match self.offered.get(&seq) {
+                // Somebody looks at the live one, also where nothing else is answered.
+                None if Some(seq) == live || !quiet => due.push(seq),
+                Some(offer) if offer.due(now) && !quiet && again.len() < room => again.push(seq),
+                _ => {}
+            }
+        }
+        again.truncate(room.saturating_sub(due.len()));
+        due.append(&mut again);
+        if due.is_empty() && self.unacknowledged.is_empty() && room > 0 {
+            due.extend(self.aside.try_alone(now));
+        }
+        due
     }
 
-    /// An entry was offered.
+    /// An entry was handed to the client.
     pub(crate) fn sent(&mut self, seq: u64, now: Instant) {
         let pause = self
             .offered
             .get(&seq)
             .map_or(FIRST_PAUSE, |before| (before.pause * 2).min(LONGEST_PAUSE));
         self.offered.insert(seq, Offer { at: now, pause });
+        self.unacknowledged.insert(seq);
+        self.in_window += 1;
+        if self.in_window >= WINDOW {
+            let pause = doubled(FIRST_PAUSE, self.dry_windows, LONGEST_PAUSE);
+            self.quiet = Some(Offer { at: now, pause });
+            self.dry_windows += 1;
+            self.in_window = 0;
+        }
+    }
+
+    /// The broker has taken something, whatever it was: the connection is one that bears messages.
+    pub(crate) fn borne(&mut self) {
+        self.bears = true;
+    }
+
+    /// The broker has taken an entry, which proves nothing but that the connection bears it.
+    pub(crate) fn acknowledged(&mut self, seq: u64) {
+        self.unacknowledged.remove(&seq);
+        self.refused_in_a_row = 0;
+        self.aside.clear(seq);
+    }
+
+    /// The broker refuses an entry, or it cannot be offered at all: set aside, and tried again later and later.
+    pub(crate) fn refused(&mut self, seq: u64, why: Why, now: Instant) {
+        self.offered.remove(&seq);
+        self.unacknowledged.remove(&seq);
+        self.refused_in_a_row = self.refused_in_a_row.saturating_add(1);
+        self.last_refusal = Some(now);
+        self.aside.put(seq, why, now);
+    }
+
+    /// The connection broke. `blamed` is the broker's reason when it was an answer that says that one of the entries on
+    /// their way is at fault. A connection that bore nothing at all says nothing about any entry. Gives the entry that is
+    /// set aside, when it is clear which one it is.
+    pub(crate) fn broke(&mut self, blamed: Option<u8>, now: Instant) -> Option<u64> {
+        let mut on_the_way = std::mem::take(&mut self.unacknowledged);
+        if !self.bears && blamed.is_none() {
+            on_the_way.clear();
+        }
+        self.aside.broke(&on_the_way, blamed, now)
     }
 
     /// An entry was receipted.
     pub(crate) fn receipted(&mut self, seq: u64) {
         self.offered.remove(&seq);
+        self.unacknowledged.remove(&seq);
+        self.aside.clear(seq);
+        self.refused_in_a_row = 0;
+        self.answered();
     }
 
-    /// Whether the enrolment is to be sent now.
-    pub(crate) fn enrol_due(&self, now: Instant) -> bool {
-        self.enrol_not_before.is_none_or(|at| now >= at) && self.enrol.is_none_or(|offer| offer.due(now))
+    /// How many entries are set aside, and why the last one was.
+    pub(crate) fn set_aside(&self) -> Option<(usize, Why)> {
+        self.aside.told()
     }
 
-    /// The enrolment was sent.
-    pub(crate) fn enrolment_sent(&mut self, now: Instant) {
-        let pause = self.enrol.map_or(FIRST_ENROL_PAUSE, |before| {
-            (before.pause * 2).min(LONGEST_ENROL_PAUSE)
-        });
-        self.enrol = Some(Offer { at: now, pause });
-        self.enrol_not_before = None;
-    }
-
-    /// Something changed at the hub: the enrolment is sent again, not before `pause` from now.
-    pub(crate) fn enrol_again_after(&mut self, now: Instant, pause: Duration) {
-        let sooner = self.enrol.is_none_or(|offer| offer.left(now) > pause);
-        if sooner {
-            self.enrol = self.enrol.map(|offer| Offer {
-                at: now,
-                pause: offer.pause.min(pause),
-            });
-            self.enrol_not_before = now.checked_add(pause);
-        }
+    /// The enrolment: when it is sent.
+    pub(crate) fn enrolling(&mut self) -> &mut Enrolling {
+        &mut self.enrolling
     }
 
     /// How long until something may be due.
     pub(crate) fn next_due(&self, now: Instant, enrolled: bool) -> Duration {
-        let longest = LONGEST_PAUSE;
-        if !enrolled {
-            let wait = self.enrol.map_or(Duration::ZERO, |offer| offer.left(now));
-            let not_before = self
-                .enrol_not_before
-                .map_or(Duration::ZERO, |at| at.saturating_duration_since(now));
-            return wait.max(not_before).clamp(Duration::from_millis(200), longest);
+        let enrolment = self.enrolling.left(now);
+        let entries = enrolled.then(|| self.entries_left(now)).flatten();
+        let next = [enrolment, entries].into_iter().flatten().min();
+        next.map_or(LONGEST_PAUSE, |next| {
+            next.clamp(Duration::from_millis(200), LONGEST_PAUSE)
+        })
+    }
+
+    fn entries_left(&self, now: Instant) -> Option<Duration> {
+        let offers = self.offered.values().flat_map(|offer| {
+            let left = [offer.left(now), offer.travels(now)];
+            left.into_iter().filter(|left| !left.is_zero())
+        });
+        let held_back = [self.quiet_left(now), self.brake_left(now)];
+        let held_back = held_back.into_iter().filter(|left| !left.is_zero());
+        let first = offers.chain(held_back).chain(self.aside.left(now)).min();
+        // What is due and was not taken by the client goes when the client has room; this only looks after it.
+        let overdue = self.offered.values().any(|offer| offer.due(now));
+        first.or(overdue.then_some(FIRST_PAUSE))
+    }
+
+    /// How many entries may be offered now.
+    fn room(&self, now: Instant) -> usize {
+        if !self.brake_left(now).is_zero() {
+            return 0;
         }
-        self.offered
+        let travelling = self
+            .offered
             .values()
-            .map(|offer| offer.left(now))
-            .min()
-            .unwrap_or(longest)
-            .max(Duration::from_secs(1))
+            .filter(|offer| !offer.travels(now).is_zero())
+            .count();
+        let window = if self.refused_in_a_row >= ALL_REFUSED {
+            1
+        } else {
+            WINDOW
+        };
+        window.saturating_sub(travelling)
+    }
+
+    fn answered(&mut self) {
+        (self.in_window, self.dry_windows, self.quiet) = (0, 0, None);
+    }
+
+    /// Where a whole window got no receipt, the next one waits; nobody pays for what nobody hears.
+    fn quiet_left(&self, now: Instant) -> Duration {
+        self.quiet.map_or(Duration::ZERO, |quiet| quiet.left(now))
+    }
+
+    /// Where everything is refused, the next try waits.
+    fn brake_left(&self, now: Instant) -> Duration {
+        let beyond = self.refused_in_a_row.checked_sub(ALL_REFUSED);
+        let (Some(beyond), Some(last)) = (beyond, self.last_refusal) else {
+            return Duration::ZERO;
+        };
+        let pause = doubled(Duration::from_secs(1), beyond as usize, LONGEST_PAUSE);
+        pause.saturating_sub(now.saturating_duration_since(last))
     }
 }
 
-/// Pause before the next attempt to connect: 1 s doubled to 5 min, spread by up to a quarter so that two
-/// hundred boxes do not come back in one second.
-pub(crate) fn reconnect_after(failures: u32, seed: u64) -> Duration {
-    let base = Duration::from_secs(1 << failures.saturating_sub(1).min(9)).min(LONGEST_PAUSE);
-    let spread = u32::try_from(seed % 250).unwrap_or_default();
+/// `first` doubled `times`, at most `longest`.
+fn doubled(first: Duration, times: usize, longest: Duration) -> Duration {
+    let factor = u32::try_from(times)
+        .ok()
+        .and_then(|times| 1_u32.checked_shl(times));
+    factor.map_or(longest, |factor| first.saturating_mul(factor).min(longest))
+}
+
+/// Pause before the next attempt to connect: 1 s doubled to 5 min, each spread over its own length, so that two hundred
+/// boxes that lose one broker in one moment do not come back in one. `chance` differs from box to box and from attempt
+/// to attempt.
+pub(crate) fn reconnect_after(failures: u32, chance: u64) -> Duration {
+    let base = doubled(
+        Duration::from_secs(1),
+        failures.saturating_sub(1) as usize,
+        LONGEST_PAUSE / 2,
+    );
+    let spread = u32::try_from(chance % 1000).unwrap_or_default();
     base + base * spread / 1000
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn start() -> Instant {
-        crate::clock::instant()
-    }
-
-    #[test]
-    fn the_newest_goes_first_and_no_more_than_a_window() {
-        let (mut delivery, now) = (Delivery::default(), start());
-        let outbox: Vec<u64> = std::iter::once(100).chain(1..=99).collect();
-        let first = delivery.due(&outbox, now);
-        assert_eq!(first, std::iter::once(100).chain(1..=15).collect::<Vec<_>>());
-        for seq in first {
-            delivery.sent(seq, now);
-        }
-        assert!(delivery.due(&outbox, now).is_empty(), "the window is full");
-        delivery.receipted(100);
-        let outbox: Vec<u64> = (1..=99).collect();
-        assert_eq!(delivery.due(&outbox, now), [16]);
-    }
-
-    #[test]
-    fn what_gets_no_receipt_is_offered_again_later_and_later() {
-        let (mut delivery, start) = (Delivery::default(), start());
-        let mut now = start;
-        let mut pauses = vec![];
-        for _ in 0..6 {
-            assert_eq!(delivery.due(&[1], now), [1]);
-            delivery.sent(1, now);
-            let pause = delivery.next_due(now, true);
-            pauses.push(pause.as_secs());
-            assert!(
-                delivery
-                    .due(&[1], now + pause - Duration::from_millis(1))
-                    .is_empty()
-            );
-            now += pause;
-        }
-        assert_eq!(pauses, [30, 60, 120, 240, 300, 300]);
-        delivery.connected();
-        assert_eq!(delivery.due(&[1], now), [1], "at once on a fresh connection");
-    }
-
-    #[test]
-    fn an_enrolment_is_repeated_until_it_is_taken() {
-        let (mut delivery, now) = (Delivery::default(), start());
-        assert!(delivery.enrol_due(now));
-        delivery.enrolment_sent(now);
-        assert!(!delivery.enrol_due(now + Duration::from_secs(1)));
-        assert!(delivery.enrol_due(now + Duration::from_secs(2)));
-        delivery.enrolment_sent(now + Duration::from_secs(2));
-        assert!(!delivery.enrol_due(now + Duration::from_secs(5)));
-        delivery.enrol_again_after(now + Duration::from_secs(3), Duration::ZERO);
-        assert!(
-            delivery.enrol_due(now + Duration::from_secs(3)),
-            "the hub has shown its key"
-        );
-    }
-
-    #[test]
-    fn reconnection_backs_off_and_is_spread() {
-        assert_eq!(reconnect_after(0, 0), Duration::from_secs(1));
-        assert_eq!(reconnect_after(4, 0), Duration::from_secs(8));
-        assert_eq!(reconnect_after(50, 0), Duration::from_secs(300));
-        assert!(
-            reconnect_after(50, 249) > Duration::from_secs(360)
-                && reconnect_after(50, 249) < Duration::from_secs(376)
-        );
-    }
 }

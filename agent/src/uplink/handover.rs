@@ -9,9 +9,12 @@ use bridgepoint_protocol::topic::RoomTopic;
 use serde::{Deserialize, Serialize};
 use tokio::sync::oneshot;
 
-use super::mqtt::{Session, Tag};
+use super::mqtt::{Put, Session, Tag};
 use super::{Driver, Nudge, Standing, Uplink};
 use crate::clock;
+
+/// The shortest wait before what is due is looked at again: a client whose queue is full takes a moment.
+const SHORTEST: Duration = Duration::from_millis(200);
 
 /// How the box and the hub stand to each other, as `enrol` prints it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -39,7 +42,10 @@ impl Uplink {
         let settled = standing.wait_for(|standing| {
             matches!(
                 standing,
-                Standing::Online | Standing::StrangeHub { .. } | Standing::Refused { .. }
+                Standing::Online
+                    | Standing::StrangeHub { .. }
+                    | Standing::Refused { .. }
+                    | Standing::TurnedAway { .. }
             )
         });
         // Dropped at once: what `wait_for` gives keeps the uplink from telling anything new.
@@ -54,10 +60,10 @@ impl Driver {
         let Some(sealed) = self.station.trial() else {
             return;
         };
-        if self.trial.enrol_due(now)
-            && session.publish(Tag::Enrol, &self.topic(RoomTopic::Enrol), false, sealed.jws)
+        if self.trial.due(now)
+            && session.publish(Tag::Enrol, &self.topic(RoomTopic::Enrol), false, sealed.jws) != Put::Busy
         {
-            self.trial.enrolment_sent(now);
+            self.trial.sent(now, false);
         }
     }
 
@@ -66,7 +72,10 @@ impl Driver {
         let now = clock::instant();
         let due = self.delivery.next_due(now, self.enrolled());
         match self.station.trial() {
-            Some(_) => due.min(self.trial.next_due(now, false)),
+            Some(_) => self
+                .trial
+                .left(now)
+                .map_or(due, |left| due.min(left.max(SHORTEST))),
             None => due,
         }
     }
@@ -99,7 +108,9 @@ impl Driver {
             // The broker shows what it has kept to whoever subscribes again: the hub's key.
             self.subscribe(session);
         }
-        self.delivery.enrol_again_after(clock::instant(), Duration::ZERO);
+        self.delivery
+            .enrolling()
+            .again_after(clock::instant(), Duration::ZERO);
         self.offer(session);
     }
 }

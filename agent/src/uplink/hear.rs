@@ -8,19 +8,21 @@ use bridgepoint_protocol::envelope::{Kind, open};
 use bridgepoint_protocol::topic::{HubTopic, RoomTopic, Topic};
 
 use super::mqtt::{Session, Tag};
-use super::{Driver, Standing};
+use super::resend::Read;
+use super::{Driver, Reason, Standing, Why};
 use crate::calendar::{PlanError, Taken};
 use crate::clock;
+use crate::logbook;
 use crate::pin::Shown;
 
 impl Driver {
     /// A message has come.
-    pub(super) fn hear(&mut self, session: &mut Session, topic: &str, payload: &[u8]) {
+    pub(super) fn hear(&mut self, session: &mut Session, topic: &str, payload: &[u8], retained: bool) {
         match topic.parse() {
             Ok(Topic::Hub(_, HubTopic::Key)) => self.hub_key(payload),
-            Ok(Topic::Hub(_, HubTopic::State)) => self.hub_state(payload),
+            Ok(Topic::Hub(_, HubTopic::State)) => self.hub_state(payload, retained),
             Ok(Topic::Room(_, RoomTopic::Receipt)) => self.receipt(session, payload),
-            Ok(Topic::Room(_, RoomTopic::Command)) => self.command(session, payload),
+            Ok(Topic::Room(_, RoomTopic::Command)) => self.command(payload),
             Ok(Topic::Room(_, RoomTopic::Plan)) => self.plan(session, payload),
             _ => {}
         }
@@ -32,9 +34,7 @@ impl Driver {
         }
         let shown = self.station.pin().shown(payload, self.configured_key.as_deref());
         match shown {
-            Shown::Known if self.enrolled() => {
-                self.tell.send_replace(Standing::Online);
-            }
+            Shown::Known if self.enrolled() => self.online(),
             Shown::Known => {}
             Shown::Pinned => {
                 let pin = self.station.pin().clone();
@@ -46,7 +46,8 @@ impl Driver {
                 }
                 // A plan that another key had signed is void.
                 self.station.plan_changed();
-                self.delivery.enrol_again_after(clock::instant(), Duration::ZERO);
+                let now = clock::instant();
+                self.delivery.enrolling().again_after(now, Duration::ZERO);
             }
             Shown::HandedOver { former, key } => {
                 tracing::warn!(fingerprint = %key.fingerprint(), former = %former.fingerprint(), "the province's key has handed over to its next one, which is trusted from now on");
@@ -66,13 +67,14 @@ impl Driver {
         }
     }
 
-    /// The hub has come back: it may have missed what was sent while it was away.
-    fn hub_state(&mut self, payload: &[u8]) {
+    /// The hub has come back: it may have missed what was sent while it was away. What the broker had kept from before
+    /// is no news: what was sent after it was asked for, the hub has heard.
+    fn hub_state(&mut self, payload: &[u8], retained: bool) {
         let online = serde_json::from_slice::<Presence>(payload)
             .is_ok_and(|presence| presence.state.or(PresenceState::Lost) == PresenceState::Online);
-        if online {
+        if online && !retained {
             self.delivery.connected();
-            self.trial.connected();
+            self.trial.begin();
         }
     }
 
@@ -86,6 +88,7 @@ impl Driver {
             tracing::warn!("a receipt for another room came here; ignored");
             return;
         }
+        self.answered = true;
         match receipt.seq {
             None => self.enrolment_taken(session, &receipt),
             Some(seq) => {
@@ -93,7 +96,7 @@ impl Driver {
                 match kept {
                     Ok(_) => {
                         self.delivery.receipted(seq);
-                        self.tell.send_replace(Standing::Online);
+                        self.online();
                     }
                     // The entry stays in the outbox and is receipted again.
                     Err(error) => tracing::error!(%error, "a receipt could not be kept"),
@@ -113,21 +116,24 @@ impl Driver {
         {
             return;
         }
-        let pin = {
-            let mut pin = self.station.pin();
-            pin.enrolled = Some(self.station.key().kid().clone());
-            pin.clone()
-        };
-        if let Err(error) = pin.save(&self.station.state) {
-            tracing::error!(%error, "the province's approval could not be kept; it is asked for again after a restart");
-        }
         if let Some(nonce) = &receipt.nonce {
             self.station.book().challenge(nonce.clone());
         }
-        tracing::info!("the province has taken this box's key");
-        self.delivery.connected();
-        self.tell.send_replace(Standing::Online);
-        self.publish_readiness(session);
+        if !self.enrolled() {
+            let pin = {
+                let mut pin = self.station.pin();
+                pin.enrolled = Some(self.station.key().kid().clone());
+                pin.clone()
+            };
+            if let Err(error) = pin.save(&self.station.state) {
+                tracing::error!(%error, "the province's approval could not be kept; it is asked for again after a restart");
+            }
+            tracing::info!("the province has taken this box's key");
+            self.delivery.connected();
+            self.publish_readiness(session);
+        }
+        self.delivery.enrolling().taken();
+        self.online();
     }
 
     /// The plan of meetings. An empty message is the broker's word that there is none any more, not the province's.
@@ -153,18 +159,40 @@ impl Driver {
         }
     }
 
-    fn command(&mut self, session: &mut Session, payload: &[u8]) {
+    fn command(&mut self, payload: &[u8]) {
         let Some(command) = self.signed_by_hub::<Command>(payload, Kind::Command) else {
             return;
         };
-        if command.exp_ms < clock::wall_ms() {
-            tracing::warn!(id = %command.id, "a command of the province came too late; ignored");
+        let address = &self.station.settings.address;
+        if command.org != address.org || command.room != address.room {
+            tracing::warn!("a command for another room came here; ignored");
+            return;
+        }
+        if let Err(why) = self.obeyed.take(&command.id, command.exp_ms, clock::wall_ms()) {
+            tracing::warn!(id = format_args!("{:.64}", command.id), %why, "a command of the province is not obeyed");
             return;
         }
         match command.kind.or(CommandKind::LineSlot) {
             CommandKind::Resend => {
                 let (from, to) = (command.from.unwrap_or(1), command.to.unwrap_or(u64::MAX));
-                self.resend(session, from, to);
+                let (mut first, mut last) = (from, to);
+                {
+                    // What waits in the outbox comes by itself; the hub often asks while it is on its way.
+                    let book = self.station.book();
+                    while first <= last && book.is_waiting(first) {
+                        first += 1;
+                    }
+                    while first < last && book.is_waiting(last) {
+                        last -= 1;
+                    }
+                }
+                if !self.resend.ask(first..=last) {
+                    tracing::warn!(
+                        from,
+                        to,
+                        "the province asks for more than can wait; it has to ask again"
+                    );
+                }
             }
             CommandKind::Check | CommandKind::LineSlot => {
                 tracing::info!(id = %command.id, "the province asks for something that this version does not do");
@@ -172,35 +200,40 @@ impl Driver {
         }
     }
 
-    /// Entries that the hub is missing, as many as go at once; it asks again for the rest.
-    fn resend(&mut self, session: &mut Session, from: u64, to: u64) {
-        let entries = match self.station.texts(from, to) {
-            Ok(entries) => entries,
-            Err(error) => {
-                tracing::error!(%error, "the entries that the province misses cannot be read");
-                return;
-            }
-        };
-        for (seq, kind, jws) in entries {
-            let topic = if kind == Kind::Report {
-                RoomTopic::Report
-            } else {
-                RoomTopic::Event
-            };
-            if !session.publish(Tag::Entry(seq), &self.topic(topic), false, jws) {
-                return;
+    /// Entries that the hub has asked for and that could not be read back are declared missing; what already declares them
+    /// is sent again.
+    pub(super) fn declare_absent(&mut self, read: &Read) {
+        let head = self.station.book().head().map_or(0, |(seq, _)| seq);
+        let (from, to) = (*read.range.start(), *read.range.end());
+        for (first, last) in logbook::absent(from.max(1), to.min(head), read.there.iter().copied()) {
+            match self.station.declare_missing(first, last) {
+                // One that waits for its receipt goes by itself.
+                Ok(Some(gap)) if !self.station.book().is_waiting(gap) => {
+                    self.resend.ask(gap..=gap);
+                }
+                Ok(_) => {}
+                Err(error) => {
+                    tracing::error!(%error, first, last, "entries that cannot be read could not be declared missing");
+                    return;
+                }
             }
         }
     }
 
-    pub(super) fn refused(&mut self, tag: Tag, reason: &str) {
+    /// The broker refuses a message. One entry holds nothing up.
+    pub(super) fn refused(&mut self, tag: Tag, reason: Reason) {
+        match tag {
+            Tag::Entry(seq) => return self.set_aside(seq, Why::Broker(reason.0)),
+            Tag::Again(_) => self.resend.answered(),
+            Tag::Enrol | Tag::Status => {}
+        }
         // Before the hub has opened the room's topics everything but the enrolment is refused: no news.
         if !self.enrolled() && tag != Tag::Enrol {
             return;
         }
-        tracing::error!(what = ?tag, reason, "the broker refuses what this box sends");
+        tracing::error!(what = ?tag, %reason, "the broker refuses what this box sends");
         self.tell.send_replace(Standing::Refused {
-            reason: reason.to_owned(),
+            why: Why::Broker(reason.0),
         });
     }
 

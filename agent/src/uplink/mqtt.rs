@@ -2,21 +2,32 @@
 //!
 //! rumqttc keeps unacknowledged publishes in memory and offers them again after a reconnect; our outbox does
 //! that from disk. So a session is thrown away with its connection, which also ends the client's known
-//! livelock after a packet-id collision.
+//! livelock after a packet-id collision. What the client does not see by itself, [`Watch`] does: a line on which nothing
+//! comes any more, and a broker that answers but acknowledges nothing.
 
-use std::collections::{BTreeMap, VecDeque};
-use std::sync::Arc;
+mod lost;
+#[cfg(test)]
+mod tests;
+mod tls;
+mod watch;
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use futures_util::StreamExt as _;
+use futures_util::stream::{self, BoxStream};
 use rumqttc::v5::mqttbytes::QoS;
-use rumqttc::v5::mqttbytes::v5::{LastWill, Packet, PubAckReason, SubscribeReasonCode};
-use rumqttc::v5::{AsyncClient, ConnectionError, Event, EventLoop, MqttOptions};
+use rumqttc::v5::mqttbytes::v5::{LastWill, Packet, SubscribeReasonCode};
+use rumqttc::v5::{AsyncClient, Event, EventLoop, MqttOptions};
 use rumqttc::{Outgoing, TlsConfiguration, Transport as Carrier};
-use rustls::RootCertStore;
-use rustls_pki_types::pem::PemObject as _;
-use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 
-use super::UplinkError;
+pub(crate) use lost::Lost;
+pub(crate) use tls::tls;
+use watch::Watch;
+
+use super::reason::Reason;
+use crate::clock;
 use crate::config::{Broker, Transport};
 
 /// Messages in flight at once, each way. Larger limits cost memory that an idle box does not have.
@@ -38,54 +49,108 @@ pub(crate) struct Connect {
     pub(crate) login: (String, String),
     /// Topic and payload of the will, retained.
     pub(crate) will: (String, Vec<u8>),
+    /// How long is waited for what.
+    pub(crate) patience: Patience,
+}
+
+/// How long a connection is given for what it has to do.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Patience {
+    /// For the name, TCP, TLS and the broker's first answer together; whole seconds.
+    pub(crate) connect: Duration,
+    /// The broker is asked for a sign of life this often.
+    pub(crate) keep_alive: Duration,
+    /// Nothing whole has come for this long: the line is dead.
+    pub(crate) silence: Duration,
+    /// A message stands unacknowledged for this long: the broker is stuck.
+    pub(crate) acknowledgement: Duration,
+}
+
+impl Patience {
+    /// With signs of life asked for at this pace: a dead line is seen after one and a half of them, a stuck broker after
+    /// two.
+    pub(crate) fn with_keep_alive(keep_alive: Duration) -> Self {
+        Self {
+            connect: Duration::from_secs(10),
+            keep_alive,
+            silence: keep_alive + keep_alive / 2,
+            acknowledgement: keep_alive * 2,
+        }
+    }
 }
 
 /// What happened on a session.
 #[derive(Debug)]
 pub(crate) enum Happened {
     /// The broker has taken the connection.
-    Connected,
+    Connected {
+        /// The largest packet that it takes, bytes, where it says one.
+        max_packet: Option<u32>,
+    },
     /// A message came.
     Message {
         /// Its topic.
         topic: String,
         /// Its payload.
         payload: Vec<u8>,
+        /// The broker had kept it from before.
+        retained: bool,
     },
-    /// The broker refused a publish: reason 128 and above.
+    /// The broker has taken a publish.
+    Taken(Tag),
+    /// The broker refused a publish.
     Refused {
         /// What was published.
         tag: Tag,
         /// The broker's reason.
-        reason: &'static str,
+        reason: Reason,
     },
     /// The broker refused a subscription, e.g. before the hub has opened the room's topics.
     NotSubscribed,
-    /// The broker ended the connection with a reason.
-    Ended {
-        /// The reason.
-        reason: String,
-    },
+    /// The connection is over. Nothing comes after it.
+    Lost(Lost),
 }
 
 /// What a publish was.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Tag {
-    /// An entry of the logbook.
+    /// An entry of the logbook that waits for its receipt.
     Entry(u64),
+    /// An entry that the hub asked for again.
+    Again(u64),
     /// The enrolment.
     Enrol,
     /// Presence or readiness.
     Status,
 }
 
+/// What became of a publish.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[must_use]
+pub(crate) enum Put {
+    /// The client has it.
+    Done,
+    /// The client's queue is full: try again later.
+    Busy,
+    /// The broker said when it took the connection that it does not take so much.
+    TooLarge,
+}
+
 /// One connection.
 pub(crate) struct Session {
     client: AsyncClient,
-    events: EventLoop,
-    /// Handed to the client, not yet written to the network: packet ids are given in this order.
-    queued: VecDeque<Tag>,
-    sent: BTreeMap<u16, Tag>,
+    happenings: BoxStream<'static, Happened>,
+    tags: Tags,
+    max_packet: Option<u32>,
+    /// Publishes that the broker has neither taken nor refused.
+    outstanding: usize,
+}
+
+/// Publishes handed to the client and not yet written to the network: packet ids are given in this order.
+type Tags = Arc<Mutex<VecDeque<Tag>>>;
+
+fn queued(tags: &Tags) -> MutexGuard<'_, VecDeque<Tag>> {
+    tags.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Session {
@@ -96,8 +161,9 @@ impl Session {
             connect.broker.host.clone(),
             connect.broker.port,
         );
-        options.set_keep_alive(Duration::from_secs(30));
-        options.set_connection_timeout(10);
+        let patience = connect.patience;
+        options.set_keep_alive(patience.keep_alive.max(Duration::from_secs(5)));
+        options.set_connection_timeout(patience.connect.as_secs());
         options.set_clean_start(true);
         options.set_credentials(connect.login.0.clone(), connect.login.1.clone());
         options.set_outgoing_inflight_upper_limit(IN_FLIGHT);
@@ -116,84 +182,65 @@ impl Session {
             }
         }
         let (client, events) = AsyncClient::new(options, usize::from(IN_FLIGHT) * 2);
+        let tags = Tags::default();
+        let wire = Wire {
+            events,
+            tags: Arc::clone(&tags),
+            watch: Watch::new(patience, clock::instant()),
+            left_over: VecDeque::new(),
+            over: false,
+        };
         Self {
             client,
-            events,
-            queued: VecDeque::new(),
-            sent: BTreeMap::new(),
+            happenings: stream::unfold(wire, Wire::next).boxed(),
+            tags,
+            max_packet: None,
+            outstanding: 0,
         }
     }
 
-    /// Waits for the next thing that happens.
-    ///
-    /// # Errors
-    /// Why there is no connection; the session is then over.
-    pub(crate) async fn next(&mut self) -> Result<Happened, String> {
-        loop {
-            if let Some(happened) = self.step().await? {
-                return Ok(happened);
+    /// Waits for the next thing that happens. May be given up and asked again at any time: the client goes on where it
+    /// was.
+    pub(crate) async fn next(&mut self) -> Happened {
+        let happened = self.happenings.next().await;
+        let happened = happened.unwrap_or_else(|| Happened::Lost(Lost::because("it was over already")));
+        match &happened {
+            Happened::Connected { max_packet } => self.max_packet = *max_packet,
+            Happened::Taken(_) | Happened::Refused { .. } => {
+                self.outstanding = self.outstanding.saturating_sub(1);
             }
+            _ => {}
         }
+        happened
     }
 
-    /// One step of the client's loop; `None` when it is nobody's news.
-    async fn step(&mut self) -> Result<Option<Happened>, String> {
-        let happened = match self.events.poll().await.map_err(|e| explain(&e))? {
-            Event::Incoming(Packet::ConnAck(_)) => Happened::Connected,
-            Event::Incoming(Packet::Publish(publish)) => {
-                let topic = String::from_utf8_lossy(&publish.topic).into_owned();
-                Happened::Message {
-                    topic,
-                    payload: publish.payload.to_vec(),
-                }
-            }
-            Event::Incoming(Packet::PubAck(ack)) => {
-                let tag = self.sent.remove(&ack.pkid);
-                match (tag, refusal(ack.reason)) {
-                    (Some(tag), Some(reason)) => Happened::Refused { tag, reason },
-                    _ => return Ok(None),
-                }
-            }
-            Event::Incoming(Packet::SubAck(ack)) => {
-                if ack
-                    .return_codes
-                    .iter()
-                    .all(|code| matches!(code, SubscribeReasonCode::Success(_)))
-                {
-                    return Ok(None);
-                }
-                Happened::NotSubscribed
-            }
-            Event::Incoming(Packet::Disconnect(end)) => Happened::Ended {
-                reason: format!("{:?}", end.reason_code),
-            },
-            Event::Outgoing(Outgoing::Publish(pkid)) => {
-                if let Some(tag) = self.queued.pop_front() {
-                    self.sent.insert(pkid, tag);
-                }
-                return Ok(None);
-            }
-            _ => return Ok(None),
-        };
-        Ok(Some(happened))
-    }
-
-    /// Publishes at least once. Gives false when the client's queue is full: try again later.
+    /// Publishes at least once.
     pub(crate) fn publish(
         &mut self,
         tag: Tag,
         topic: &str,
         retain: bool,
         payload: impl Into<Vec<u8>>,
-    ) -> bool {
-        let taken = self
-            .client
-            .try_publish(topic, QoS::AtLeastOnce, retain, payload.into())
-            .is_ok();
-        if taken {
-            self.queued.push_back(tag);
+    ) -> Put {
+        let payload = payload.into();
+        if self
+            .max_packet
+            .is_some_and(|limit| packet_size(topic, &payload) > u64::from(limit))
+        {
+            return Put::TooLarge;
         }
-        taken
+        // Held over both, so that the client's loop finds the tag when it gives the packet its id.
+        let mut tags = queued(&self.tags);
+        if self
+            .client
+            .try_publish(topic, QoS::AtLeastOnce, retain, payload)
+            .is_err()
+        {
+            return Put::Busy;
+        }
+        tags.push_back(tag);
+        self.outstanding += 1;
+        Put::Done
     }
 
     /// Subscribes; a refusal comes as [`Happened::NotSubscribed`].
@@ -205,72 +252,119 @@ impl Session {
 
     /// Waits until the broker has acknowledged everything, then says good-bye: the will is then not sent.
     pub(crate) async fn leave(mut self) {
-        while !(self.queued.is_empty() && self.sent.is_empty()) {
-            if self.step().await.is_err() {
+        while self.outstanding > 0 {
+            if matches!(self.next().await, Happened::Lost(_)) {
                 return;
             }
         }
         if self.client.try_disconnect().is_ok() {
-            while self.step().await.is_ok() {}
+            while !matches!(self.next().await, Happened::Lost(_)) {}
         }
     }
 }
 
-fn refusal(reason: PubAckReason) -> Option<&'static str> {
-    match reason {
-        PubAckReason::Success | PubAckReason::NoMatchingSubscribers => None,
-        PubAckReason::UnspecifiedError => Some("unspecified error (128)"),
-        PubAckReason::ImplementationSpecificError => Some("implementation specific error (131)"),
-        PubAckReason::NotAuthorized => Some("not authorized (135)"),
-        PubAckReason::TopicNameInvalid => Some("topic name invalid (144)"),
-        PubAckReason::PacketIdentifierInUse => Some("packet identifier in use (145)"),
-        PubAckReason::QuotaExceeded => Some("quota exceeded (151)"),
-        PubAckReason::PayloadFormatInvalid => Some("payload format invalid (153)"),
-    }
-}
-
-fn explain(error: &ConnectionError) -> String {
-    match error {
-        ConnectionError::Timeout(_) => "it does not answer".into(),
-        ConnectionError::ConnectionRefused(code) => format!("it refuses this box ({code:?})"),
-        other => other.to_string(),
-    }
-}
-
-/// TLS 1.3 only, with the province's authority and nobody else's (promise P17).
-///
-/// # Errors
-/// [`UplinkError`] with the file that cannot be used.
-pub(crate) fn tls(files: &crate::config::TlsFiles) -> Result<Arc<rustls::ClientConfig>, UplinkError> {
-    let unusable = |path: &std::path::Path, why: String| UplinkError::Certificate(path.to_owned(), why);
-    let mut roots = RootCertStore::empty();
-    let authorities =
-        CertificateDer::pem_file_iter(&files.ca).map_err(|e| unusable(&files.ca, e.to_string()))?;
-    for authority in authorities {
-        let authority = authority.map_err(|e| unusable(&files.ca, e.to_string()))?;
-        roots
-            .add(authority)
-            .map_err(|e| unusable(&files.ca, e.to_string()))?;
-    }
-    if roots.is_empty() {
-        return Err(unusable(&files.ca, "it holds no certificate".into()));
-    }
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let builder = rustls::ClientConfig::builder_with_provider(provider)
-        .with_protocol_versions(&[&rustls::version::TLS13])
-        .map_err(|e| UplinkError::Tls(e.to_string()))?
-        .with_root_certificates(roots);
-    let config = match &files.own {
-        None => builder.with_no_client_auth(),
-        Some((cert, key)) => {
-            let chain = CertificateDer::pem_file_iter(cert)
-                .and_then(Iterator::collect::<Result<Vec<_>, _>>)
-                .map_err(|e| unusable(cert, e.to_string()))?;
-            let private = PrivateKeyDer::from_pem_file(key).map_err(|e| unusable(key, e.to_string()))?;
-            builder
-                .with_client_auth_cert(chain, private)
-                .map_err(|e| unusable(cert, e.to_string()))?
-        }
+/// Bytes of a publish of quality 1 without properties (MQTT 5, section 3.3).
+fn packet_size(topic: &str, payload: &[u8]) -> u64 {
+    let rest = 2 + topic.len() as u64 + 2 + 1 + payload.len() as u64;
+    let length_of_length = match rest {
+        0..=0x7F => 1,
+        0x80..=0x3FFF => 2,
+        0x4000..=0x1F_FFFF => 3,
+        _ => 4,
     };
-    Ok(Arc::new(config))
+    1 + length_of_length + rest
+}
+
+/// The client's loop, and what it does not see.
+struct Wire {
+    events: EventLoop,
+    tags: Tags,
+    watch: Watch,
+    /// What had happened before the end, in the same breath.
+    left_over: VecDeque<Happened>,
+    over: bool,
+}
+
+impl Wire {
+    async fn next(mut self) -> Option<(Happened, Self)> {
+        loop {
+            if let Some(happened) = self.left_over.pop_front() {
+                return Some((happened, self));
+            }
+            if self.over {
+                return None;
+            }
+            // The client's own clock stands while it waits for a full line to take what it writes.
+            let left = self.watch.left(clock::instant());
+            match tokio::time::timeout(left, self.events.poll()).await {
+                Ok(Ok(event)) => {
+                    let happened = self.read(event);
+                    self.left_over.extend(happened);
+                }
+                Ok(Err(error)) => {
+                    let rest: Vec<Event> = self.events.state.events.drain(..).collect();
+                    for event in rest {
+                        let happened = self.read(event);
+                        self.left_over.extend(happened);
+                    }
+                    self.end(Lost::of(&error, self.watch.connected()));
+                }
+                Err(_) => {
+                    let why = self.watch.why(clock::instant());
+                    self.end(Lost::because(why));
+                }
+            }
+        }
+    }
+
+    fn end(&mut self, lost: Lost) {
+        self.over = true;
+        self.left_over.push_back(Happened::Lost(lost));
+    }
+
+    /// What an event of the client means; `None` when it is nobody's news.
+    fn read(&mut self, event: Event) -> Option<Happened> {
+        let now = clock::instant();
+        match event {
+            Event::Incoming(packet) => {
+                self.watch.heard(now);
+                self.incoming(packet)
+            }
+            Event::Outgoing(Outgoing::Publish(id)) => {
+                if let Some(tag) = queued(&self.tags).pop_front() {
+                    self.watch.published(id, tag, now);
+                }
+                None
+            }
+            Event::Outgoing(_) => None,
+        }
+    }
+
+    fn incoming(&mut self, packet: Packet) -> Option<Happened> {
+        Some(match packet {
+            Packet::ConnAck(ack) => Happened::Connected {
+                max_packet: ack.properties.and_then(|properties| properties.max_packet_size),
+            },
+            Packet::Publish(publish) => Happened::Message {
+                topic: String::from_utf8_lossy(&publish.topic).into_owned(),
+                payload: publish.payload.to_vec(),
+                retained: publish.retain,
+            },
+            Packet::PubAck(ack) => {
+                let tag = self.watch.acknowledged(ack.pkid)?;
+                match lost::refusal(ack.reason) {
+                    Some(reason) => Happened::Refused { tag, reason },
+                    None => Happened::Taken(tag),
+                }
+            }
+            Packet::SubAck(ack) => {
+                let success = |code: &SubscribeReasonCode| matches!(code, SubscribeReasonCode::Success(_));
+                if ack.return_codes.iter().all(success) {
+                    return None;
+                }
+                Happened::NotSubscribed
+            }
+            _ => return None,
+        })
+    }
 }

@@ -227,7 +227,10 @@ impl<S: Store> Desk<S> {
     }
 
     fn turn(&mut self, at: &RoomAddress, now_ms: i64) -> Turn {
-        self.buckets.entry(at.clone()).or_default().take(now_ms)
+        self.buckets
+            .entry(at.clone())
+            .or_default()
+            .take(now_ms, self.burst)
     }
 }
 

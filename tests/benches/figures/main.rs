@@ -32,12 +32,11 @@ mod verify;
 mod agent {
     pub(crate) mod disk;
     pub(crate) mod logbook;
+    pub(crate) mod said;
     pub(crate) mod state;
 }
-#[allow(dead_code)] // as above
-mod said;
 
-use agent::{disk, logbook, state};
+use agent::{disk, logbook, said, state};
 use anyhow::{Result, ensure};
 use bridgepoint_tests::scenario::{Line, Setting, Stage};
 use table::Row;

@@ -14,6 +14,7 @@ use super::{PATIENCE, built};
 pub struct Agent {
     config: PathBuf,
     state: PathBuf,
+    program: Option<PathBuf>,
     env: Vec<(String, String)>,
 }
 
@@ -52,6 +53,7 @@ impl Agent {
         Ok(Self {
             config: path,
             state: dir.join("state"),
+            program: None,
             env: vec![],
         })
     }
@@ -60,6 +62,13 @@ impl Agent {
     #[must_use]
     pub fn with_env(mut self, key: &str, value: &str) -> Self {
         self.env.push((key.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// The same box with another build of the program.
+    #[must_use]
+    pub fn with_program(mut self, program: Option<PathBuf>) -> Self {
+        self.program = program;
         self
     }
 
@@ -165,7 +174,10 @@ impl Agent {
     /// # Errors
     /// When it is not built.
     pub fn command(&self, args: &[&str]) -> Result<Command> {
-        let mut command = Command::new(built("bridgepoint-agent")?);
+        let mut command = match &self.program {
+            Some(program) => Command::new(program),
+            None => Command::new(built("bridgepoint-agent")?),
+        };
         command
             .args(args)
             .arg("--config")

@@ -5,6 +5,7 @@ use std::process::Command;
 
 use anyhow::{Context as _, Result};
 use bridgepoint_protocol::envelope::SigningKey;
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
 use super::process::{Output, Process, run, succeed};
@@ -25,13 +26,16 @@ pub struct Hub {
     pub reflector: String,
 }
 
+/// A hub's own broker, at a free port.
+const OWN_BROKER: &str = "address = \"own\"\nlisten = \"127.0.0.1:0\"";
+
 impl Hub {
     /// Starts a hub in `dir` on free ports.
     ///
     /// # Errors
     /// When it does not start.
     pub fn start(dir: &Path) -> Result<Self> {
-        Self::start_logging(dir, "info")
+        Self::start_with(dir, "")
     }
 
     /// The same, with its log at this level.
@@ -39,10 +43,32 @@ impl Hub {
     /// # Errors
     /// When it does not start.
     pub fn start_logging(dir: &Path, log: &'static str) -> Result<Self> {
+        Self::start_at(dir, "", OWN_BROKER, log)
+    }
+
+    /// Starts a hub with more lines (TOML) in the table `[hub]` of its configuration.
+    ///
+    /// # Errors
+    /// When it does not start.
+    pub fn start_with(dir: &Path, more: &str) -> Result<Self> {
+        Self::start_at(dir, more, OWN_BROKER, "info")
+    }
+
+    /// Starts a hub whose rooms come to somebody else's broker, `mqtt://127.0.0.1:PORT`.
+    ///
+    /// # Errors
+    /// When it does not start.
+    pub fn start_beside(dir: &Path, broker: &str) -> Result<Self> {
+        Self::start_at(dir, "", &format!("address = \"{broker}\""), "info")
+    }
+
+    fn start_at(dir: &Path, more: &str, broker: &str, log: &'static str) -> Result<Self> {
         std::fs::create_dir_all(dir)?;
         let config = dir.join("hub.toml");
-        let text = "[hub]\norgs = [\"quang-ninh\"]\n[broker]\naddress = \"own\"\nlisten = \"127.0.0.1:0\"\n[page]\nlisten = \"127.0.0.1:0\"\n[reflector]\nlisten = \"127.0.0.1:0\"\n";
-        std::fs::write(&config, text)?;
+        let text = format!(
+            "[hub]\norgs = [\"quang-ninh\"]\n{more}\n[broker]\n{broker}\n[page]\nlisten = \"127.0.0.1:0\"\n[reflector]\nlisten = \"127.0.0.1:0\"\n"
+        );
+        std::fs::write(&config, &text)?;
         let mut hub = Self {
             process: None,
             log,
@@ -55,8 +81,12 @@ impl Hub {
         hub.serve()?;
         // From now on the same ports, so that a hub that comes back is found again.
         let port = |address: &str| address.rsplit(':').next().unwrap_or("0").to_owned();
+        let own = format!(
+            "[broker]\naddress = \"own\"\nlisten = \"127.0.0.1:{}\"",
+            port(&hub.broker)
+        );
         let fixed = text
-            .replacen("127.0.0.1:0", &format!("127.0.0.1:{}", port(&hub.broker)), 1)
+            .replace("[broker]\naddress = \"own\"\nlisten = \"127.0.0.1:0\"", &own)
             .replacen("127.0.0.1:0", &format!("127.0.0.1:{}", port(&hub.page)), 1)
             .replacen("127.0.0.1:0", &hub.reflector, 1);
         std::fs::write(&hub.config, fixed)?;
@@ -104,6 +134,41 @@ impl Hub {
             process.stop(PATIENCE)?;
         }
         Ok(())
+    }
+
+    /// Kills it and its broker (SIGKILL), as a power cut would. Before that it is held for as long as `meanwhile` takes:
+    /// its broker takes what rooms send, and it does not.
+    ///
+    /// # Errors
+    /// When it does not run, or `meanwhile` fails.
+    pub fn fall(&mut self, meanwhile: impl FnOnce() -> Result<()>) -> Result<()> {
+        let process = self.process.take().context("the hub does not run")?;
+        process.signal(Signal::STOP)?;
+        let done = meanwhile();
+        let pid = std::fs::read_to_string(self.state.join("broker").join("pid"))?;
+        let pid = pid.trim().parse().ok().and_then(Pid::from_raw);
+        kill_process(pid.context("the broker's process number")?, Signal::KILL)?;
+        process.kill();
+        done
+    }
+
+    /// Kills its broker alone (SIGKILL); the hub starts it again.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub fn kill_broker(&self) -> Result<()> {
+        let pid = std::fs::read_to_string(self.state.join("broker").join("pid"))?;
+        let pid = pid.trim().parse().ok().and_then(Pid::from_raw);
+        Ok(kill_process(
+            pid.context("the broker's process number")?,
+            Signal::KILL,
+        )?)
+    }
+
+    /// Its database.
+    #[must_use]
+    pub fn store(&self) -> PathBuf {
+        self.state.join("hub.db")
     }
 
     /// Everything that it has said.

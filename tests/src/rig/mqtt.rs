@@ -100,6 +100,14 @@ impl Mosquitto {
     /// # Errors
     /// When it is not installed or does not start.
     pub fn start(dir: &Path, rules: &str) -> Result<Self> {
+        Self::start_with(dir, rules, "")
+    }
+
+    /// The same with more lines of its own format in its configuration.
+    ///
+    /// # Errors
+    /// When it is not installed or does not start.
+    pub fn start_with(dir: &Path, rules: &str, more: &str) -> Result<Self> {
         fs::create_dir_all(dir)?;
         let (conf, acl, port) = (dir.join("mosquitto.conf"), dir.join("acl"), free_port()?);
         fs::write(&acl, rules)?;
@@ -108,7 +116,7 @@ impl Mosquitto {
         fs::write(
             &conf,
             format!(
-                "user {}\nlistener {port} 127.0.0.1\nallow_anonymous true\nacl_file {}\n",
+                "user {}\nlistener {port} 127.0.0.1\nallow_anonymous true\nacl_file {}\n{more}\n",
                 user.trim(),
                 acl.display()
             ),

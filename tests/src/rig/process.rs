@@ -15,8 +15,8 @@ use rustix::process::{Pid, Signal, kill_process};
 pub struct Process {
     name: String,
     child: Child,
-    stdout: Receiver<String>,
-    stderr: Receiver<String>,
+    stdout: Mutex<Receiver<String>>,
+    stderr: Mutex<Receiver<String>>,
     said: Arc<Mutex<String>>,
 }
 
@@ -39,8 +39,8 @@ impl Process {
         Ok(Self {
             name: name.to_owned(),
             child,
-            stdout,
-            stderr,
+            stdout: Mutex::new(stdout),
+            stderr: Mutex::new(stderr),
             said,
         })
     }
@@ -57,6 +57,8 @@ impl Process {
     /// When none comes in time, with everything that it has said.
     pub fn stdout_line(&self, patience: Duration) -> Result<String> {
         self.stdout
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
             .recv_timeout(patience)
             .map_err(|_| self.silent("a line on standard output"))
     }
@@ -69,6 +71,8 @@ impl Process {
         loop {
             let line = self
                 .stderr
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
                 .recv_timeout(patience)
                 .map_err(|_| self.silent(wanted))?;
             if line.contains(wanted) {
@@ -114,6 +118,14 @@ impl Process {
             Ok(self.child.try_wait()?)
         })?;
         Ok(status.code().unwrap_or(-1))
+    }
+
+    /// Whether it has ended.
+    ///
+    /// # Errors
+    /// When the system does not say.
+    pub fn is_gone(&mut self) -> Result<bool> {
+        Ok(self.child.try_wait()?.is_some())
     }
 
     /// Ends it at once (SIGKILL), as a power cut would.
@@ -184,6 +196,37 @@ pub struct Output {
 /// Longer than any command may take: a run ends within 60 s whatever the devices do, and its report is waited
 /// for another 5 s. One that is still there after this hangs.
 const HANGS: Duration = Duration::from_secs(120);
+
+/// Runs a command, and kills it (SIGKILL) when it lives longer than this.
+///
+/// # Errors
+/// When it cannot be started.
+pub fn run_for(command: &mut Command, life: Duration) -> Result<Output> {
+    let mut child = command
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .with_context(|| format!("{}", command.get_program().display()))?;
+    let (stdout, stderr) = (everything(child.stdout.take()), everything(child.stderr.take()));
+    let end = super::now() + life;
+    let status = loop {
+        if let Some(status) = child.try_wait()? {
+            break status;
+        }
+        let left = end.saturating_duration_since(super::now());
+        if left.is_zero() {
+            let _already_gone = child.kill();
+            break child.wait()?;
+        }
+        thread::park_timeout(left.min(Duration::from_millis(1)));
+    };
+    Ok(Output {
+        code: status.code().unwrap_or(-1),
+        stdout: stdout.join().unwrap_or_default(),
+        stderr: stderr.join().unwrap_or_default(),
+    })
+}
 
 /// Runs a command to its end.
 ///

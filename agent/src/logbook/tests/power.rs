@@ -136,7 +136,7 @@ fn run(disk: &SimDisk, dice: &mut Dice, model: &mut Model, now: &mut Stamp) {
                 }
             }
             3 | 4 => {
-                if let Some(seq) = book.outbox().last().copied()
+                if let Some(seq) = book.outbox().last()
                     && let Some(entry) = model.entries.get(&seq)
                 {
                     let (jws, receipt) = receipt(hub, seq, EntryHash::of(entry));
@@ -221,6 +221,33 @@ fn a_failed_sync_is_not_asked_again_and_the_line_is_written_anew() {
         assert_eq!(there.last(), Some(&(seq, sealed.jws)), "seed {seed}");
         assert!(there.iter().any(|(_, jws)| word(jws) == "host.logbook-degraded"));
     }
+}
+
+#[test]
+fn a_disk_that_fails_while_the_logbook_is_opened_stops_nothing_and_is_told() {
+    let disk = SimDisk::new(1, Lie::None);
+    let (agent, _) = keys();
+    let append = |book: &mut Logbook, at: i64| {
+        book.append(agent, Kind::Report, &stamp(NOVEMBER + at, at as u64), claims)
+    };
+    append(&mut open_on(&disk).unwrap(), 0).unwrap();
+    let (mut told, mut refused) = (0, 0);
+    for after in 0..12 {
+        disk.fails(after);
+        match open_on(&disk) {
+            Ok(mut book) => {
+                told += usize::from(book.condition().trouble.is_some());
+                // The failure may come only now; then the next one is kept.
+                let head = book.head().unwrap().0;
+                let kept = append(&mut book, 1).or_else(|_| append(&mut book, 2)).unwrap();
+                assert!(kept.0 > head, "after {after} operations");
+            }
+            // What is in the directory has to be known.
+            Err(_) => refused += 1,
+        }
+    }
+    assert!(told >= 3, "told {told} times");
+    assert_eq!(refused, 1, "only the names in the directory");
 }
 
 #[test]

@@ -9,7 +9,7 @@ use super::fixtures::{Case, With as _, broken, figure, finding, healthy};
 use crate::front::Running;
 use crate::page::html::{Frame, main_part, page};
 use crate::page::view::Newest;
-use crate::uplink::Standing;
+use crate::uplink::{Standing, Why};
 
 const FRAME: Frame<'static> = Frame {
     nonce: "0123456789abcdef",
@@ -130,7 +130,7 @@ fn hostile_names_are_texts() {
             contact.phone = Some(text.to_owned());
         }
         case.standing = Some(Standing::Refused {
-            reason: text.to_owned(),
+            why: Why::Broker(135),
         });
         let duty = Duty {
             name: text.to_owned(),

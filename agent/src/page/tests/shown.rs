@@ -14,7 +14,7 @@ use crate::baseline::Baseline;
 use crate::front::Running;
 use crate::logbook::BookBroken;
 use crate::page::view::{Newest, Seen, view};
-use crate::uplink::Standing;
+use crate::uplink::{Reason, Standing, Why};
 
 #[test]
 fn the_head_says_how_the_room_stands_now() {
@@ -199,7 +199,7 @@ fn delivered_is_said_only_on_the_hubs_receipt() {
         "Máy chủ tỉnh có mã khác mã đã ghi nhận ({}). Chưa gửi gì.",
         key.kid().fingerprint()
     );
-    let table: [(Option<Standing>, usize, bool, &str); 10] = [
+    let table: [(Option<Standing>, usize, bool, &str); 11] = [
         (None, 1, false, "Chưa khai báo máy chủ tỉnh, báo cáo lưu tại hộp"),
         (Some(Standing::Online), 0, true, "Đã gửi về tỉnh lúc 06:41"),
         (Some(Standing::Online), 1, false, "Đang gửi về tỉnh…"),
@@ -225,11 +225,17 @@ fn delivered_is_said_only_on_the_hubs_receipt() {
         (Some(Standing::NotApproved), 0, false, FINGERPRINT),
         (
             Some(Standing::Refused {
-                reason: "Not authorized".into(),
+                why: Why::Broker(135),
             }),
             0,
             false,
-            "Not authorized",
+            "Máy chủ tỉnh từ chối báo cáo (hộp này chưa được cấp quyền, mã 135)",
+        ),
+        (
+            Some(Standing::TurnedAway { reason: Reason(142) }),
+            1,
+            false,
+            "Máy chủ tỉnh không cho hộp này kết nối (một hộp khác đang kết nối bằng mã phòng này, mã 142)",
         ),
         (
             Some(Standing::StrangeHub {

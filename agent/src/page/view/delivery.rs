@@ -31,14 +31,21 @@ pub(super) fn line(seen: &Seen<'_>, contacts: &Contacts) -> (String, bool) {
                 false,
             );
         }
-        Standing::Refused { reason } => {
+        Standing::Refused { why } => {
             let said = text::sentence(
                 lang,
                 "hub.refused",
-                &params([("reason", reason.as_str().into())]),
+                &params([("reason", why.said(lang).into())]),
                 contacts,
             );
             return (format!("{}. {}", said.label, said.act), false);
+        }
+        Standing::TurnedAway { reason } => {
+            let reason = reason.said(lang);
+            return (
+                say("delivery-turned-away", params([("reason", reason.into())])),
+                false,
+            );
         }
         Standing::Connecting | Standing::Away { .. } | Standing::Online => {}
     }
