@@ -7,7 +7,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use bridgepoint_protocol::claims::{ClockState, EntryLink, Receipt};
-use bridgepoint_protocol::envelope::Kind;
+use bridgepoint_protocol::envelope::{Kind, OpenError, VerifyingKey, open};
 use bridgepoint_protocol::logbook::{Entry, Line, read_unverified};
 use serde::Deserialize;
 
@@ -33,8 +33,9 @@ struct Tail {
 }
 
 impl Logbook {
-    /// Reads everything.
-    pub(super) fn load(&mut self) -> Result<(), LogbookError> {
+    /// Reads everything. Of the newest month the box's own signatures are verified: an entry that was changed on the disk must
+    /// not be what the next one names.
+    pub(super) fn load(&mut self, own: &VerifyingKey) -> Result<(), LogbookError> {
         let at = |path: &Path| {
             let path = path.to_owned();
             move |error| LogbookError::Io { path, error }
@@ -44,7 +45,7 @@ impl Logbook {
         for (place, (month, path)) in (1..).zip(&months) {
             let newest = place == months.len();
             let (text, unfinished) = self.text_of(path, newest).map_err(at(path))?;
-            self.take_text(month, path, &text, &mut tail);
+            self.take_text(month, path, &text, own_of(newest, own), &mut tail);
             tail.unread += unfinished;
             month.clone_into(&mut self.month);
         }
@@ -54,6 +55,9 @@ impl Logbook {
                 Ok(()) => self.named = Some(self.month.clone()),
                 Err(error) => self.troubled(&self.dir.clone(), &error),
             }
+        }
+        if !self.month.is_empty() {
+            self.room.has_it(self.path(&self.month));
         }
         let head = self.head.as_ref().map_or(0, |head| head.seq);
         self.owed.damaged = tail.unread.max(tail.receipted.saturating_sub(head));
@@ -122,11 +126,18 @@ impl Logbook {
         Ok(text)
     }
 
-    fn take_text(&mut self, month: &str, path: &Path, text: &[u8], tail: &mut Tail) {
+    fn take_text(
+        &mut self,
+        month: &str,
+        path: &Path,
+        text: &[u8],
+        own: Option<&VerifyingKey>,
+        tail: &mut Tail,
+    ) {
         let mut offset = 0_u64;
         for (number, line) in (1_u64..).zip(text.split_inclusive(|b| *b == b'\n')) {
             let body = line.strip_suffix(b"\n").unwrap_or(line);
-            match read_unverified(body) {
+            match read_own(body, own) {
                 Ok(Line::Entry(entry)) => {
                     if self.take_entry(month, (path, offset, body.len()), &entry) {
                         tail.unread = 0;
@@ -227,6 +238,24 @@ impl Logbook {
             self.witnessed(seq, receipt.hash);
         }
     }
+}
+
+fn own_of(newest: bool, own: &VerifyingKey) -> Option<&VerifyingKey> {
+    newest.then_some(own)
+}
+
+/// A line; with `own` the signature of an entry that this key has signed is verified too.
+fn read_own(line: &[u8], own: Option<&VerifyingKey>) -> Result<Line, OpenError> {
+    let read = read_unverified(line)?;
+    if let (Line::Entry(entry), Some(own)) = (&read, own) {
+        let kid = own.kid();
+        match open(line, &[entry.kind], |said| (*said == kid).then_some(*own)) {
+            // Signed by a key that the box had before.
+            Ok(_) | Err(OpenError::UnknownKey(_)) => {}
+            Err(why) => return Err(why),
+        }
+    }
+    Ok(read)
 }
 
 /// How much of a file's text is whole lines, and how many numbers the lines that are left out may have used.
