@@ -10,7 +10,8 @@
 //! * [`holdback`]: a disk whose power can be cut.
 //! * [`kill`], with [`ledger`] and [`tally`]: the rigs that kill, what was acknowledged in them, what they count.
 //! * [`mutant`]: the agent with a line spoilt, which they have to find.
-//! * [`proxy`]: a bad line between a box and its broker; [`network`]: the rig that works over it; [`backlog`]: a long time away.
+//! * [`proxy`]: a bad line between a box and its broker; [`network`]: the rig that works over it;
+//!   [`backlog`] and [`drain`]: a long time away, and coming back.
 //! * [`mqtt`] and [`http`]: other programs' view of the broker and of the pages.
 //!
 //! Nothing here waits by sleeping: each wait is for a line, a file or an answer, with a deadline.
@@ -19,6 +20,7 @@ pub mod agent;
 pub mod backlog;
 pub mod chance;
 pub mod clock_jump;
+pub mod drain;
 pub mod holdback;
 pub mod http;
 pub mod hub;
