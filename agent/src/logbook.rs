@@ -2,28 +2,43 @@
 //!
 //! An entry is on the disk (fdatasync) before anybody hears of it. The outbox is not a second copy: it is
 //! the entries that no receipt stands beside, so that nothing can be in one and not in the other.
+//!
+//! A disk that is full, fails or has damaged lines stops no check: what cannot be kept is counted, and a signed gap entry
+//! declares it before the next one. Here is what others ask for; `load` reads, `write` writes, `room` keeps the reserve,
+//! `times` judges the clock.
 
+mod export;
+mod load;
 mod read;
+mod room;
 #[cfg(test)]
 mod tests;
+mod times;
+mod write;
 
 use std::collections::BTreeMap;
-use std::fs::{File, OpenOptions};
-use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
-use std::os::unix::fs::OpenOptionsExt as _;
-use std::path::{Path, PathBuf};
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
 
 use bridgepoint_protocol::claims::{ClockState, EntryLink, Receipt, Witness};
-use bridgepoint_protocol::envelope::{EntryHash, Kind, SealError, Sealed, SigningKey, seal};
-use bridgepoint_protocol::logbook::{Line, read_unverified};
+use bridgepoint_protocol::envelope::{EntryHash, Kind, SealError, Sealed, SigningKey};
+use bridgepoint_protocol::name::RoomAddress;
 use serde::Serialize;
 
+pub(crate) use export::{Days, ExportError, export};
+pub(crate) use read::walk;
 pub(crate) use read::{
-    BookBroken, Found, Listed, Texts, each_report, last_full_report, list, runs_for, texts, verify,
+    BookBroken, Found, Listed, Texts, each_report, events_of, last_full_report, list, newest_signer,
+    runs_for, texts, verify,
 };
+pub(crate) use write::absent;
 
+use crate::disk::{Disk, RealDisk, create_durable_dir};
 use crate::said::{Said, Say};
-use crate::state::{create_dir, sync_dir};
+use crate::state::StateDir;
+use room::Room;
+use times::Times;
 
 /// The moment of an entry, as the box knows it.
 #[derive(Debug, Clone)]
@@ -36,6 +51,26 @@ pub(crate) struct Stamp {
     pub(crate) boot: String,
     /// How far the wall clock can be believed, before a step is looked for.
     pub(crate) clock: ClockState,
+}
+
+/// What an entry weighs where there is not room for everything.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Weight {
+    /// It is evidence: of a meeting, or somebody asked for it.
+    Record,
+    /// It is left out first.
+    Telemetry,
+}
+
+/// How the logbook stands, for the check of itself.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Condition {
+    /// The disk is full: only records are kept.
+    pub(crate) full: bool,
+    /// Entries that could not be kept and that no gap entry declares yet.
+    pub(crate) dropped: u64,
+    /// What the disk said when it last failed otherwise, since the program was started.
+    pub(crate) trouble: Option<String>,
 }
 
 /// Why an entry could not be kept.
@@ -51,29 +86,37 @@ pub(crate) enum LogbookError {
         /// What the system said.
         error: io::Error,
     },
+    /// There is no room, and what nobody asked for is left out.
+    #[error(
+        "the disk of the logbook {path} is full and this result is not kept; free space on it: {dropped} results are left out so far"
+    )]
+    Full {
+        /// The directory.
+        path: PathBuf,
+        /// How many entries were left out since the last one that was kept.
+        dropped: u64,
+    },
     /// The entry cannot be sealed.
     #[error("the entry cannot be signed: {0}")]
     Seal(#[from] SealError),
-    /// A line of the logbook cannot be read.
-    #[error(
-        "the logbook {path} is broken at line {line} ({why}); do not delete it: run \"bridgepoint-agent logbook verify\" and tell the province"
-    )]
-    Broken {
-        /// The file.
-        path: PathBuf,
-        /// The line, from 1.
-        line: u64,
-        /// What is wrong.
-        why: String,
-    },
+}
+
+impl LogbookError {
+    fn is_full(&self) -> bool {
+        match self {
+            Self::Io { error, .. } => crate::disk::is_full(error),
+            Self::Full { .. } => true,
+            Self::Seal(_) => false,
+        }
+    }
 }
 
 impl Say for LogbookError {
     fn said(&self) -> Said {
         match self {
             Self::Io { path, error } => Said::new("error-logbook").on(path).because(error),
+            Self::Full { path, dropped } => Said::new("error-logbook-full").on(path).with("n", dropped),
             Self::Seal(error) => Said::new("error-program").because(error),
-            Self::Broken { path, line, why } => read::broken(&path.display().to_string(), *line, why),
         }
     }
 }
@@ -102,72 +145,100 @@ pub(crate) struct Outgoing {
 /// The open logbook. The state directory must be locked.
 #[derive(Debug)]
 pub(crate) struct Logbook {
+    disk: Arc<dyn Disk>,
     dir: PathBuf,
+    address: RoomAddress,
     head: Option<Head>,
+    times: Times,
     month: String,
     witness: Option<Witness>,
     nonce: Option<String>,
     /// When the newest receipt that stands here was made, UTC milliseconds by the hub's clock.
     receipted_ms: Option<i64>,
     waiting: BTreeMap<u64, Waiting>,
-    /// Set when a write failed: the file is cut back to its last whole line before the next one.
-    doubtful: bool,
+    /// What gap entries declare: first and last number, and the gap entry's own.
+    declared: Vec<(u64, u64, u64)>,
+    owed: Owed,
+    room: Room,
+    /// The month whose file's name is known to be durable.
+    named: Option<String>,
+    /// A file that a write failed on, and the length up to which it is certain.
+    doubtful: Option<(PathBuf, u64)>,
+    trouble: Option<String>,
+}
+
+/// What the next entries have to declare first.
+#[derive(Debug, Clone, Default)]
+struct Owed {
+    /// Numbers after the newest entry that may have been used, in lines that cannot be read.
+    damaged: u64,
+    /// Entries that there was no room for. Nobody has seen them: their numbers follow from where they are declared.
+    dropped: u64,
+    /// The reserve was given away, and it is not said yet.
+    full: bool,
+    /// There is room again, and it is not said yet: so many entries were left out.
+    room: bool,
+    /// The disk failed, and it is not said yet.
+    trouble: bool,
 }
 
 #[derive(Debug, Clone)]
 struct Head {
     seq: u64,
     hash: EntryHash,
-    moment: Option<Moment>,
+    /// Its file, and where its line begins and how long it is.
+    path: PathBuf,
+    offset: u64,
+    length: usize,
 }
 
-/// When the newest entry was signed, to see a clock that jumped since.
-#[derive(Debug, Clone)]
-struct Moment {
-    boot: String,
-    wall_ms: i64,
-    mono_ms: u64,
-}
-
-/// A wall clock that moved this much against the monotonic one was set by a jump.
-const STEP_MS: i64 = 5_000;
+/// How much room is kept for what must be written when the disk is full, bytes: some hundred small reports.
+const RESERVE: u64 = 1 << 20;
 
 impl Logbook {
-    /// Opens the logbook in `dir`, creating it where it is missing. A last line that was cut off by a power
-    /// cut is removed: it was never told to anybody. A damaged line with whole entries after it stays where it is:
-    /// the chain goes on after the newest, and verification tells of the damage.
+    /// Opens the logbook of a state directory, creating it where it is missing. A last line that was cut off by a power
+    /// cut is removed: it was never told to anybody. Lines that cannot be read stay where they are: the chain goes on after
+    /// the newest entry that can, with numbers that were never used, and a gap entry says which were.
     ///
     /// # Errors
-    /// [`LogbookError`], also when the newest entry cannot be read: a chain that nobody knows the end of is not
-    /// written on.
-    pub(crate) fn open(dir: PathBuf) -> Result<Self, LogbookError> {
-        create_dir(&dir).map_err(|error| LogbookError::Io {
+    /// [`LogbookError`].
+    pub(crate) fn open(state: &StateDir, address: RoomAddress) -> Result<Self, LogbookError> {
+        let room = Room::new(state.join("reserve"), RESERVE);
+        Self::open_on(Arc::new(RealDisk), state.join("logbook"), address, room)
+    }
+
+    /// [`Logbook::open`] on a disk, with this reserve.
+    fn open_on(
+        disk: Arc<dyn Disk>,
+        dir: PathBuf,
+        address: RoomAddress,
+        room: Room,
+    ) -> Result<Self, LogbookError> {
+        create_durable_dir(&*disk, &dir).map_err(|error| LogbookError::Io {
             path: dir.clone(),
             error,
         })?;
         let mut book = Self {
+            room,
+            disk,
             dir,
+            address,
             head: None,
+            times: Times::default(),
             month: String::new(),
             witness: None,
             nonce: None,
             receipted_ms: None,
             waiting: BTreeMap::new(),
-            doubtful: false,
+            declared: Vec::new(),
+            owed: Owed::default(),
+            named: None,
+            doubtful: None,
+            trouble: None,
         };
-        let mut unread = None;
-        for (month, path) in read::months(&book.dir).map_err(|error| LogbookError::Io {
-            path: book.dir.clone(),
-            error,
-        })? {
-            book.load(&month, &path, &mut unread)?;
-            book.month = month;
-        }
-        match unread {
-            // The next entry would have to name it.
-            Some(newest) => Err(newest),
-            None => Ok(book),
-        }
+        book.load()?;
+        book.look_for_room();
+        Ok(book)
     }
 
     /// Number and hash of the newest entry.
@@ -175,10 +246,19 @@ impl Logbook {
         self.head.as_ref().map(|head| (head.seq, head.hash))
     }
 
-    /// Signs and keeps an entry: on the disk when this returns.
+    /// How it stands.
+    pub(crate) fn condition(&self) -> Condition {
+        Condition {
+            full: self.room.is_given_away(),
+            dropped: self.owed.dropped,
+            trouble: self.trouble.clone(),
+        }
+    }
+
+    /// Signs and keeps a record: on the disk when this returns. What has to be declared first is written before it.
     ///
     /// # Errors
-    /// [`LogbookError`]; the entry is then not in the logbook and its number is not used up.
+    /// [`LogbookError`]; the entry is then not in the logbook.
     pub(crate) fn append<C: Serialize>(
         &mut self,
         key: &SigningKey,
@@ -186,43 +266,83 @@ impl Logbook {
         stamp: &Stamp,
         claims: impl FnOnce(EntryLink) -> C,
     ) -> Result<(u64, Sealed), LogbookError> {
-        let (seq, prev) = self
-            .head
-            .as_ref()
-            .map_or((1, EntryHash::ZERO), |head| (head.seq + 1, head.hash));
-        let link = EntryLink {
-            boot: stamp.boot.clone(),
-            seq,
-            prev,
-            witness: self.witness.clone(),
-            nonce: self.nonce.clone(),
-            iat: stamp.wall_ms.div_euclid(1000),
-            mono_ms: stamp.mono_ms,
-            clk: self.clock_state(stamp).into(),
-        };
-        let sealed = seal(key, kind, &claims(link))?;
-        let month = self.month_for(stamp.wall_ms);
-        let offset = self.write_line(&month, &sealed.jws)?;
-        self.head = Some(Head {
-            seq,
-            hash: sealed.hash,
-            moment: Some(Moment {
-                boot: stamp.boot.clone(),
-                wall_ms: stamp.wall_ms,
-                mono_ms: stamp.mono_ms,
+        self.append_weighed(Weight::Record, key, kind, stamp, claims)
+    }
+
+    /// As [`Logbook::append`], for what may be left out when there is little room.
+    ///
+    /// # Errors
+    /// [`LogbookError`]; the entry is then not in the logbook. Where there was no room for it the next gap entry counts it.
+    pub(crate) fn append_weighed<C: Serialize>(
+        &mut self,
+        weight: Weight,
+        key: &SigningKey,
+        kind: Kind,
+        stamp: &Stamp,
+        claims: impl FnOnce(EntryLink) -> C,
+    ) -> Result<(u64, Sealed), LogbookError> {
+        // Judged once: what is said of a step is followed by what was signed after the same step.
+        let clk = self.times.state(stamp);
+        let kept = self.append_in_order(weight, key, kind, (stamp, clk), claims);
+        if kept.as_ref().is_err_and(LogbookError::is_full) {
+            self.owed.dropped += 1;
+        }
+        if self.owed.full {
+            self.say_full(key, (stamp, clk));
+        }
+        match kept {
+            Err(error) if error.is_full() => Err(LogbookError::Full {
+                path: self.dir.clone(),
+                dropped: self.owed.dropped,
             }),
-        });
-        self.waiting.insert(
-            seq,
-            Waiting {
-                kind,
-                hash: sealed.hash,
-                month,
-                offset,
-                length: sealed.jws.len(),
-            },
-        );
-        Ok((seq, sealed))
+            other => other,
+        }
+    }
+
+    fn append_in_order<C: Serialize>(
+        &mut self,
+        weight: Weight,
+        key: &SigningKey,
+        kind: Kind,
+        at: (&Stamp, ClockState),
+        claims: impl FnOnce(EntryLink) -> C,
+    ) -> Result<(u64, Sealed), LogbookError> {
+        self.look_for_room();
+        if self.room.is_given_away() && weight == Weight::Telemetry {
+            return Err(LogbookError::Full {
+                path: self.dir.clone(),
+                dropped: self.owed.dropped,
+            });
+        }
+        self.say_what_is_owed(key, at)?;
+        let claims = claims(self.link(at));
+        self.put(key, kind, at, weight, &claims)
+    }
+
+    /// Declares numbers that cannot be read back any more. Gives the gap entry's number, be it a new one or one that
+    /// declares them already; nothing for numbers that were never used.
+    ///
+    /// # Errors
+    /// [`LogbookError`].
+    pub(crate) fn declare_missing(
+        &mut self,
+        key: &SigningKey,
+        stamp: &Stamp,
+        from: u64,
+        to: u64,
+    ) -> Result<Option<u64>, LogbookError> {
+        let head = self.head.as_ref().map_or(0, |head| head.seq);
+        let (from, to) = (from.max(1), to.min(head));
+        if from > to {
+            return Ok(None);
+        }
+        let known = |(first, last, _): &&(u64, u64, u64)| *first <= from && to <= *last;
+        if let Some((_, _, seq)) = self.declared.iter().find(known) {
+            return Ok(Some(*seq));
+        }
+        let at = (stamp, self.times.state(stamp));
+        self.say_what_is_owed(key, at)?;
+        self.put_gap(key, at, from, to, write::DAMAGED).map(Some)
     }
 
     /// Keeps a receipt whose signature was verified. Only this takes an entry out of the outbox.
@@ -295,17 +415,13 @@ impl Logbook {
             return Ok(None);
         };
         let path = self.path(&waiting.month);
-        let read = || {
-            let mut file = File::open(&path)?;
-            file.seek(SeekFrom::Start(waiting.offset))?;
-            let mut text = vec![0; waiting.length];
-            file.read_exact(&mut text)?;
-            String::from_utf8(text).map_err(io::Error::other)
-        };
-        let jws = read().map_err(|error| LogbookError::Io {
-            path: path.clone(),
-            error,
-        })?;
+        let read = self.disk.read_at(&path, waiting.offset, waiting.length);
+        let jws = read
+            .and_then(|text| String::from_utf8(text).map_err(io::Error::other))
+            .map_err(|error| LogbookError::Io {
+                path: path.clone(),
+                error,
+            })?;
         Ok(Some(Outgoing {
             kind: waiting.kind,
             hash: waiting.hash,
@@ -317,30 +433,21 @@ impl Logbook {
         self.dir.join(format!("{month}.log"))
     }
 
-    /// The month of an entry, never before the newest file's: a clock that went back opens no old month.
-    fn month_for(&self, wall_ms: i64) -> String {
-        let month = read::month_of(wall_ms);
-        if month < self.month {
-            self.month.clone()
-        } else {
-            month
-        }
-    }
-
-    fn clock_state(&self, stamp: &Stamp) -> ClockState {
-        let Some(moment) = self.head.as_ref().and_then(|head| head.moment.as_ref()) else {
-            return stamp.clock;
-        };
-        if moment.boot != stamp.boot {
-            return stamp.clock;
-        }
-        let wall = stamp.wall_ms.saturating_sub(moment.wall_ms);
-        let mono = i64::try_from(stamp.mono_ms).unwrap_or(i64::MAX)
-            - i64::try_from(moment.mono_ms).unwrap_or(i64::MAX);
-        if wall.saturating_sub(mono).abs() > STEP_MS {
-            ClockState::Stepped
-        } else {
-            stamp.clock
+    /// The place and the moment of the next entry.
+    fn link(&self, (stamp, clk): (&Stamp, ClockState)) -> EntryLink {
+        let (seq, prev) = self
+            .head
+            .as_ref()
+            .map_or((1, EntryHash::ZERO), |head| (head.seq + 1, head.hash));
+        EntryLink {
+            boot: stamp.boot.clone(),
+            seq,
+            prev,
+            witness: self.witness.clone(),
+            nonce: self.nonce.clone(),
+            iat: stamp.wall_ms.div_euclid(1000),
+            mono_ms: stamp.mono_ms,
+            clk: clk.into(),
         }
     }
 
@@ -349,143 +456,4 @@ impl Logbook {
             self.witness = Some(Witness { seq, hash });
         }
     }
-
-    /// Writes one line at the end of a month's file and makes it durable. Gives the offset where it begins.
-    fn write_line(&mut self, month: &str, jws: &str) -> Result<u64, LogbookError> {
-        let path = self.path(month);
-        let mut line = Vec::with_capacity(jws.len() + 1);
-        line.extend_from_slice(jws.as_bytes());
-        line.push(b'\n');
-        let fault = |error| LogbookError::Io {
-            path: path.clone(),
-            error,
-        };
-        if self.doubtful {
-            cut_torn_tail(&path).map_err(fault)?;
-            self.doubtful = false;
-        }
-        let fresh = !path.exists();
-        let mut file = OpenOptions::new()
-            .create(true)
-            .append(true)
-            .mode(0o600)
-            .open(&path)
-            .map_err(fault)?;
-        let offset = file.metadata().map_err(fault)?.len();
-        let written = file.write_all(&line).and_then(|()| file.sync_data());
-        if let Err(error) = written {
-            // What reached the disk is not known; after a failed sync the descriptor is not asked again.
-            self.doubtful = true;
-            let _cut_now_or_later = OpenOptions::new()
-                .write(true)
-                .open(&path)
-                .and_then(|f| f.set_len(offset));
-            return Err(fault(error));
-        }
-        if fresh {
-            sync_dir(&self.dir).map_err(fault)?;
-        }
-        if month > self.month.as_str() {
-            month.clone_into(&mut self.month);
-        }
-        Ok(offset)
-    }
-
-    /// Reads one month. `unread` is the newest line that could not be read, while no entry has come after it.
-    fn load(
-        &mut self,
-        month: &str,
-        path: &Path,
-        unread: &mut Option<LogbookError>,
-    ) -> Result<(), LogbookError> {
-        let fault = |error| LogbookError::Io {
-            path: path.to_owned(),
-            error,
-        };
-        let cut = cut_torn_tail(path).map_err(fault)?;
-        if cut > 0 {
-            tracing::warn!(file = %path.display(), bytes = cut, "the last line was cut off, by a power cut as it seems; it was removed");
-        }
-        let text = std::fs::read(path).map_err(fault)?;
-        let mut offset = 0_u64;
-        for (number, line) in (1_u64..).zip(text.split_inclusive(|b| *b == b'\n')) {
-            let body = line.strip_suffix(b"\n").unwrap_or(line);
-            match read_unverified(body) {
-                Ok(parsed) => {
-                    if matches!(parsed, Line::Entry(_)) {
-                        *unread = None;
-                    }
-                    self.take(month, offset, body.len(), parsed);
-                }
-                Err(why) => {
-                    tracing::error!(file = %path.display(), line = number, %why, "a line of the logbook cannot be read");
-                    *unread = Some(LogbookError::Broken {
-                        path: path.to_owned(),
-                        line: number,
-                        why: why.to_string(),
-                    });
-                }
-            }
-            offset += line.len() as u64;
-        }
-        Ok(())
-    }
-
-    fn take(&mut self, month: &str, offset: u64, length: usize, line: Line) {
-        match line {
-            Line::Entry(entry) => {
-                let moment = serde_json::from_slice::<EntryLink>(&entry.payload)
-                    .ok()
-                    .map(|link| Moment {
-                        boot: link.boot,
-                        wall_ms: link.iat.saturating_mul(1000),
-                        mono_ms: link.mono_ms,
-                    });
-                self.head = Some(Head {
-                    seq: entry.seq,
-                    hash: entry.hash,
-                    moment,
-                });
-                let waiting = Waiting {
-                    kind: entry.kind,
-                    hash: entry.hash,
-                    month: month.to_owned(),
-                    offset,
-                    length,
-                };
-                self.waiting.insert(entry.seq, waiting);
-            }
-            Line::Receipt(receipt) => {
-                if receipt.nonce.is_some() {
-                    self.nonce.clone_from(&receipt.nonce);
-                    self.receipted_ms = self.receipted_ms.max(Some(receipt.received_ms));
-                }
-                if let Some(seq) = receipt.seq
-                    && self
-                        .waiting
-                        .get(&seq)
-                        .is_some_and(|waiting| waiting.hash == receipt.hash)
-                {
-                    self.waiting.remove(&seq);
-                    self.witnessed(seq, receipt.hash);
-                }
-            }
-        }
-    }
-}
-
-/// Cuts a file back to its last whole line. Gives how many bytes were cut.
-fn cut_torn_tail(path: &Path) -> io::Result<u64> {
-    let text = match std::fs::read(path) {
-        Ok(text) => text,
-        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(0),
-        Err(e) => return Err(e),
-    };
-    let whole = text.iter().rposition(|b| *b == b'\n').map_or(0, |at| at + 1);
-    if whole < text.len() {
-        let file = OpenOptions::new().write(true).open(path)?;
-        file.set_len(whole as u64)?;
-        file.sync_all()?;
-    }
-    Ok((text.len() - whole) as u64)
 }

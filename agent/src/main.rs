@@ -13,6 +13,7 @@ mod cli;
 mod clock;
 mod command;
 mod config;
+mod disk;
 mod front;
 mod judge;
 mod key;
@@ -22,6 +23,7 @@ mod logbook;
 mod page;
 mod pin;
 mod plan;
+mod rotation;
 mod run;
 mod said;
 mod say;
@@ -29,6 +31,7 @@ mod schedule;
 mod socket;
 mod state;
 mod station;
+mod unseen;
 mod uplink;
 
 use std::io::IsTerminal as _;
@@ -38,6 +41,8 @@ use clap::Parser as _;
 use tracing_subscriber::EnvFilter;
 
 fn main() -> ExitCode {
+    // Before anything is read that nobody else is to know.
+    unseen::from_now_on();
     let cli = match cli::Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => {

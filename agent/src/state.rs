@@ -1,15 +1,20 @@
 //! The state directory: key, logbook, baseline, pinned hub key. One program writes in it at a time.
 
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::fs::{File, OpenOptions};
+use std::io;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
+use crate::disk::{self, Disk as _, RealDisk};
 use crate::said::{PROGRAM, Said, Say};
 
 /// A state directory.
 #[derive(Debug, Clone)]
-pub(crate) struct StateDir(PathBuf);
+pub(crate) struct StateDir {
+    dir: PathBuf,
+    /// Where the service manager has put this service's credentials.
+    credentials: Option<PathBuf>,
+}
 
 /// The right to write in a state directory; given back when dropped.
 #[derive(Debug)]
@@ -42,17 +47,31 @@ impl Say for LockError {
 impl StateDir {
     /// A state directory at `path`; nothing is created yet.
     pub(crate) fn new(path: PathBuf) -> Self {
-        Self(path)
+        Self {
+            dir: path,
+            credentials: None,
+        }
+    }
+
+    /// The same, of a service whose manager has put credentials there (`$CREDENTIALS_DIRECTORY`).
+    pub(crate) fn with_credentials(self, credentials: Option<PathBuf>) -> Self {
+        Self { credentials, ..self }
+    }
+
+    /// The credential of this name, where the service manager has handed one over.
+    pub(crate) fn credential(&self, name: &str) -> Option<PathBuf> {
+        let file = self.credentials.as_ref()?.join(name);
+        file.exists().then_some(file)
     }
 
     /// Where it is.
     pub(crate) fn path(&self) -> &Path {
-        &self.0
+        &self.dir
     }
 
     /// A file or directory in it.
     pub(crate) fn join(&self, name: &str) -> PathBuf {
-        self.0.join(name)
+        self.dir.join(name)
     }
 
     /// Creates the directory (0700) where it is missing and takes the right to write in it.
@@ -60,8 +79,8 @@ impl StateDir {
     /// # Errors
     /// [`LockError`].
     pub(crate) fn lock(&self) -> Result<StateLock, LockError> {
-        let wrong = |e| LockError::Io(self.0.clone(), e);
-        create_dir(&self.0).map_err(wrong)?;
+        let wrong = |e| LockError::Io(self.dir.clone(), e);
+        create_dir(&self.dir).map_err(wrong)?;
         let file = OpenOptions::new()
             .create(true)
             .truncate(false)
@@ -71,43 +90,31 @@ impl StateDir {
             .map_err(wrong)?;
         match rustix::fs::flock(&file, rustix::fs::FlockOperation::NonBlockingLockExclusive) {
             Ok(()) => Ok(StateLock(file)),
-            Err(rustix::io::Errno::WOULDBLOCK) => Err(LockError::Taken(self.0.clone())),
+            Err(rustix::io::Errno::WOULDBLOCK) => Err(LockError::Taken(self.dir.clone())),
             Err(e) => Err(wrong(e.into())),
         }
     }
 }
 
-/// Creates a directory and its parents, for this user alone.
+/// Creates a directory and its parents, for this user alone, so that it is there after a power cut.
 pub(crate) fn create_dir(path: &Path) -> io::Result<()> {
-    fs::DirBuilder::new().recursive(true).mode(0o700).create(path)
+    disk::create_durable_dir(&RealDisk, path)
 }
 
 /// Replaces a file so that a power cut leaves the old or the new one, whole (0600).
 pub(crate) fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let parent = path.parent().unwrap_or(Path::new("."));
-    let mut name = path.file_name().unwrap_or_default().to_owned();
-    name.push(".new");
-    let fresh = parent.join(name);
-    let _leftover = fs::remove_file(&fresh);
-    let mut file = OpenOptions::new()
-        .create_new(true)
-        .write(true)
-        .mode(0o600)
-        .open(&fresh)?;
-    file.write_all(bytes)?;
-    file.sync_all()?;
-    fs::rename(&fresh, path)?;
-    sync_dir(parent)
+    disk::replace(&RealDisk, path, bytes)
 }
 
 /// Makes names in a directory durable.
 pub(crate) fn sync_dir(path: &Path) -> io::Result<()> {
-    File::open(path)?.sync_all()
+    RealDisk.sync_dir(path)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::fs;
     use std::os::unix::fs::PermissionsExt as _;
 
     #[test]

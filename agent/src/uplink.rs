@@ -5,6 +5,7 @@
 
 mod commands;
 mod delivery;
+mod handover;
 mod hear;
 pub(crate) mod mqtt;
 mod readiness;
@@ -19,13 +20,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bridgepoint_protocol::WIRE_VERSION;
-use bridgepoint_protocol::claims::{Enrol, Presence, PresenceState};
+use bridgepoint_protocol::claims::{Presence, PresenceState};
 use bridgepoint_protocol::envelope::{Kid, Kind, Sealed, seal};
 use bridgepoint_protocol::text::Lang;
 use bridgepoint_protocol::topic::{HubTopic, RoomTopic, Topic};
-use tokio::sync::{mpsc, watch};
+use serde::{Deserialize, Serialize};
+use tokio::sync::{mpsc, oneshot, watch};
 
-pub(crate) use delivery::{Delivery, Why};
+pub(crate) use delivery::{Delivery, Enrolling, Why};
+pub(crate) use handover::Enrolment;
 pub(crate) use reason::Reason;
 
 use crate::calendar;
@@ -41,7 +44,8 @@ use resend::Resend;
 use session::Sessions;
 
 /// How delivery stands, for people.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub(crate) enum Standing {
     /// Connecting for the first time.
     Connecting,
@@ -120,6 +124,11 @@ impl Say for UplinkError {
 enum Nudge {
     /// There is something new in the logbook.
     NewEntry,
+    /// A person has asked for the enrolment: see [`Uplink::enrol_anew`].
+    Enrol {
+        afresh: bool,
+        begun: oneshot::Sender<()>,
+    },
     /// Say good-bye and end.
     Stop,
 }
@@ -165,6 +174,7 @@ impl Uplink {
             nudged,
             delivery: Delivery::default(),
             enrolment: None,
+            trial: Enrolling::default(),
             subscribed: true,
             answered: false,
             present,
@@ -212,6 +222,8 @@ struct Driver {
     resend: Resend,
     /// The enrolment that waits for its receipt: always the same text, so that its receipt is known.
     enrolment: Option<Sealed>,
+    /// When the next key's enrolment goes again, while the box changes over to it.
+    trial: Enrolling,
     /// False when the broker has refused a subscription: it is asked again with the next enrolment.
     subscribed: bool,
     /// The hub has receipted something since this was asked last.
@@ -286,6 +298,8 @@ impl Driver {
                 () = &mut early, if news => return false,
                 nudge = self.nudged.recv() => match nudge {
                     Some(Nudge::NewEntry) => news = true,
+                    // A person waits for it.
+                    Some(Nudge::Enrol { .. }) => return false,
                     Some(Nudge::Stop) | None => return true,
                 },
                 () = beat(&mut self.pulse) => {}
@@ -301,7 +315,7 @@ impl Driver {
         let mut session = Session::new(&self.connect);
         let mut connected = false;
         loop {
-            let next_due = self.delivery.next_due(clock::instant(), self.enrolled());
+            let next_due = self.next_due();
             let happened = tokio::select! {
                 happened = session.next() => happened,
                 () = tokio::time::sleep(next_due), if connected => {
@@ -316,6 +330,13 @@ impl Driver {
                         }
                         continue;
                     }
+                    Some(Nudge::Enrol { afresh, begun }) => {
+                        if connected {
+                            self.enrol_anew(&mut session, afresh);
+                            let _gone = begun.send(());
+                        }
+                        continue;
+                    }
                     Some(Nudge::Stop) | None if connected => return self.leave(session, session_id).await,
                     Some(Nudge::Stop) | None => return End::Stopped,
                 },
@@ -326,7 +347,10 @@ impl Driver {
                     }
                     continue;
                 }
-                () = self.resend.wait() => {
+                read = self.resend.wait() => {
+                    if let Some(read) = read {
+                        self.declare_gaps(&read);
+                    }
                     self.offer(&mut session);
                     continue;
                 }
@@ -368,6 +392,7 @@ impl Driver {
     /// On a fresh connection: listen, say that the box is there, offer what waits.
     fn greet(&mut self, session: &mut Session, session_id: u64) {
         self.delivery.connected();
+        self.trial.begin();
         self.subscribe(session);
         let state = self.presence(PresenceState::Init, session_id);
         self.publish_status(session, RoomTopic::State, state);
@@ -415,6 +440,7 @@ impl Driver {
         if !enrolled {
             return;
         }
+        self.offer_trial(session, now);
         let due = {
             let book = self.station.book();
             self.delivery
@@ -428,6 +454,9 @@ impl Driver {
                 Err(error) => {
                     tracing::error!(%error, "an entry cannot be read back");
                     self.set_aside(seq, Why::Unreadable);
+                    if let Err(error) = self.station.declare_missing(seq, seq) {
+                        tracing::error!(%error, seq, "it could not be declared missing");
+                    }
                     continue;
                 }
             };
@@ -590,17 +619,5 @@ async fn beat(pulse: &mut Option<Pulse>) {
 
 /// A box's request to be trusted, signed with the key that it asks for.
 fn enrolment(station: &Station) -> Result<Sealed, String> {
-    let settings = &station.settings;
-    let claims = Enrol {
-        v: WIRE_VERSION,
-        org: settings.address.org.clone(),
-        room: settings.address.room.clone(),
-        iat: clock::wall_ms().div_euclid(1000),
-        jwk: station.key().verifying().jwk(),
-        former: None,
-        name: settings.name.clone(),
-        area: settings.area.clone(),
-        contacts: settings.contacts.clone(),
-    };
-    seal(&station.key(), Kind::Enrol, &claims).map_err(|e| e.to_string())
+    seal(&station.key(), Kind::Enrol, &station.enrol_claims()).map_err(|e| e.to_string())
 }

@@ -12,6 +12,7 @@
 //! * [`mutant`]: the agent with a line spoilt, which they have to find.
 //! * [`proxy`]: a bad line between a box and its broker; [`network`]: the rig that works over it;
 //!   [`backlog`] and [`drain`]: a long time away, and coming back.
+//! * [`played`]: a hub that the test plays itself, message by message.
 //! * [`mqtt`] and [`http`]: other programs' view of the broker and of the pages.
 //!
 //! Nothing here waits by sleeping: each wait is for a line, a file or an answer, with a deadline.
@@ -31,6 +32,7 @@ pub mod mutant;
 pub mod network;
 pub mod nut;
 pub mod plan;
+pub mod played;
 pub mod process;
 pub mod proxy;
 pub mod reflector;

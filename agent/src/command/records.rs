@@ -1,23 +1,32 @@
-//! `status`, `baseline`, `logbook list`: what the box keeps, read and printed.
+//! `status`, `baseline`, `logbook list`, `logbook export`: what the box keeps, read and printed.
+
+use std::path::Path;
+use std::time::Duration;
 
 use bridgepoint_protocol::claims::{Event, Report};
 use bridgepoint_protocol::envelope::Kind;
 use bridgepoint_protocol::text::{self, Contacts, Params};
+use jiff::Timestamp;
+use jiff::civil::{Date, Time};
+use jiff::tz::TimeZone;
 use serde_json::json;
 
-use super::{Failure, Outcome, around, lang, media, settings, state, strange};
+use super::enrol::trouble;
+use super::{Failure, Outcome, around, lang, open, settings, state, strange};
 use crate::baseline::Baseline;
 use crate::calendar;
 use crate::cli::{Where, exit};
-use crate::logbook::{self, Listed, last_full_report};
+use crate::key;
+use crate::logbook::{self, Days, ExportError, Listed, last_full_report};
+use crate::pin::Pin;
 use crate::said::Said;
 use crate::say::{self, Dress, params};
 use crate::schedule;
 use crate::socket::{self, Answer, Request};
-use crate::station::Station;
+use crate::uplink::Standing;
 
 /// The last full result, and what waits for delivery. Its exit code is the verdict's.
-pub(super) fn status(place: &Where, json: bool) -> Outcome {
+pub(super) async fn status(place: &Where, json: bool) -> Outcome {
     let settings = settings(place)?;
     let lang = settings.lang;
     let dir = state(place).join("logbook");
@@ -30,9 +39,14 @@ pub(super) fn status(place: &Where, json: bool) -> Outcome {
         .and_then(|entry| entry.received_ms);
     let around = around(&settings, place);
     let next = schedule::next_meeting(calendar::meetings(around.plan.as_ref()), around.now_ms);
+    let trouble = standing(place)
+        .await
+        .and_then(|standing| trouble(&standing, &settings))
+        .map(|said| said.in_words(lang, &Contacts::new(&settings.contacts)));
     if json {
         let status = json!({
-            "report": report, "received_ms": received_ms, "waiting": waiting, "next_meeting": next
+            "report": report, "received_ms": received_ms, "waiting": waiting, "next_meeting": next,
+            "delivery_trouble": trouble,
         });
         outln!("{}", serde_json::to_string(&status).map_err(Failure::internal)?);
     } else {
@@ -56,12 +70,29 @@ pub(super) fn status(place: &Where, json: bool) -> Outcome {
                 text::ui(lang, "delivery-kept", &params([("n", waiting.into())]))
             );
         }
+        if let Some(trouble) = trouble {
+            outln!("{trouble}");
+        }
     }
     Ok(
         report.map_or(exit::of(bridgepoint_protocol::claims::Verdict::Unknown), |r| {
             exit::of(r.claimed_verdict())
         }),
     )
+}
+
+/// How the running daemon's delivery stands; `None` where none runs, or it does not say.
+async fn standing(place: &Where) -> Option<Standing> {
+    let asked = async {
+        let mut answers = socket::ask(&place.state.join("agent.sock"), &Request::Delivery)
+            .await
+            .ok()??;
+        match answers.next().await.ok()?? {
+            Answer::Delivery(standing) => standing,
+            _ => None,
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(2), asked).await.ok()?
 }
 
 pub(super) fn baseline_show(place: &Where, json: bool) -> Outcome {
@@ -127,12 +158,12 @@ pub(super) async fn baseline_accept(place: &Where, by: Option<String>, allowed_b
         Some(mut answers) => match answers.next().await.map_err(strange)? {
             Some(Answer::Accepted { .. }) => {}
             Some(Answer::Refused { why }) => return Err(Failure::internal(why)),
-            Some(Answer::Told(_)) | None => {
+            Some(_) | None => {
                 return Err(Failure::internal(Said::new("error-no-answer")));
             }
         },
         None => {
-            let station = Station::open(settings, state(place), media(place)?).map_err(Failure::internal)?;
+            let station = open(settings, place)?;
             station
                 .accept_baseline(by, allowed_by.clone())
                 .map_err(Failure::internal)?;
@@ -184,6 +215,44 @@ pub(super) fn logbook_list(place: &Where, json: bool) -> Outcome {
         );
     }
     ended
+}
+
+/// The entries of some days in one file, with the public keys beside it.
+pub(super) fn logbook_export(place: &Where, from: Option<Date>, to: Option<Date>, out: &Path) -> Outcome {
+    let lang = lang(place);
+    let state = state(place);
+    let own = [key::load(&state).map_err(Failure::internal)?.verifying()];
+    let hub = Pin::load(&state).map_err(Failure::internal)?.all_verifying();
+    // A day is one of the reader's calendar, as it is printed.
+    let zone = TimeZone::get(text::ZONE).unwrap_or(TimeZone::UTC);
+    let begin = |day: Date| zone.to_timestamp(day.to_datetime(Time::midnight())).ok();
+    let days = Days {
+        from_ms: from.and_then(begin).map(Timestamp::as_millisecond),
+        before_ms: to
+            .and_then(|day| day.tomorrow().ok())
+            .and_then(begin)
+            .map(Timestamp::as_millisecond),
+    };
+    let exported =
+        logbook::export(&state.join("logbook"), days, out, (&own, &hub)).map_err(|error| match error {
+            ExportError::Book(_) => Failure::internal(error),
+            ExportError::Exists(_) | ExportError::Io(..) | ExportError::Empty => Failure::usage(error),
+        })?;
+    let (last, hash) = exported.last;
+    let said = params([
+        ("n", exported.entries.into()),
+        ("first", exported.first.into()),
+        ("last", last.into()),
+        ("file", out.display().to_string().into()),
+        ("keys", exported.keys.display().to_string().into()),
+    ]);
+    outln!("{}", text::ui(lang, "logbook-exported", &said));
+    if exported.damaged > 0 {
+        let said = params([("n", exported.damaged.into())]);
+        outln!("{}", text::ui(lang, "logbook-exported-damaged", &said));
+    }
+    outln!("{hash}");
+    Ok(exit::OK)
 }
 
 /// What an entry says, in a few words.

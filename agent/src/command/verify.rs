@@ -9,8 +9,8 @@ use serde::Deserialize;
 
 use super::{Failure, Outcome, lang, read, state, tell};
 use crate::cli::{Where, exit};
-use crate::key;
-use crate::logbook;
+use crate::key::known;
+use crate::logbook::{self, BookBroken};
 use crate::pin::Pin;
 use crate::said::{Said, Say as _};
 use crate::say::params;
@@ -19,9 +19,9 @@ use crate::say::params;
 pub(super) fn logbook(place: &Where) -> Outcome {
     let lang = lang(place);
     let state = state(place);
-    let agent = vec![key::load(&state).map_err(Failure::internal)?.verifying()];
+    let agent = known::all(&state).map_err(Failure::internal)?;
     let hub = Pin::load(&state).map_err(Failure::internal)?.all_verifying();
-    match logbook::verify(&state.join("logbook"), &agent, &hub) {
+    match logbook::walk(&state.join("logbook"), &agent, &hub) {
         Ok(walk) if walk.entries == 0 => {
             outln!("{}", text::ui(lang, "logbook-empty", &text::Params::new()));
             Ok(exit::OK)
@@ -40,15 +40,21 @@ pub(super) fn logbook(place: &Where) -> Outcome {
             }
             Ok(exit::OK)
         }
-        Err(broken) => {
-            let said = params([
-                ("line", broken.line.into()),
-                ("reason", broken.why.clone().into()),
-            ]);
+        Err(fault) => {
+            let reason = match &fault.why {
+                Ok(why) => text::line_fault(lang, why),
+                Err(error) => error.to_string(),
+            };
+            let said = params([("line", fault.line.into()), ("reason", reason.clone().into())]);
             outln!(
                 "{}",
                 text::ui_with(lang, "logbook-broken", &said, &Contacts::default())
             );
+            let broken = BookBroken {
+                file: fault.file.display().to_string(),
+                line: fault.line,
+                why: reason,
+            };
             tell(Some(place), &broken.said());
             Ok(exit::NOT_VERIFIED)
         }
@@ -111,34 +117,50 @@ fn bad(lang: Lang, file: &str, line: Option<u64>, why: &str) -> Outcome {
 #[serde(untagged)]
 enum ShownKey {
     Bare(Jwk),
-    InOutput { jwk: Jwk },
+    InOutput {
+        jwk: Jwk,
+    },
+    /// As `logbook export` writes them beside its file.
+    Set {
+        keys: Vec<Jwk>,
+    },
 }
 
-/// The keys that were given, else this box's own and its hub's.
+impl ShownKey {
+    fn all(self) -> Vec<Jwk> {
+        match self {
+            Self::Bare(jwk) | Self::InOutput { jwk } => vec![jwk],
+            Self::Set { keys } => keys,
+        }
+    }
+}
+
+/// The keys that were given, else this box's own and its hub's, with those before them.
 fn keys(place: &Where, given: &[PathBuf]) -> Result<Vec<VerifyingKey>, Failure> {
     if given.is_empty() {
         let state = state(place);
-        let own = key::load(&state).map_err(Failure::internal)?.verifying();
-        let hub = Pin::load(&state).map_err(Failure::internal)?.all_verifying();
-        return Ok(std::iter::once(own).chain(hub).collect());
+        let mut keys = known::all(&state).map_err(Failure::internal)?;
+        keys.extend(Pin::load(&state).map_err(Failure::internal)?.all_verifying());
+        return Ok(keys);
     }
-    given
-        .iter()
-        .map(|path| {
-            let wrong = |why: String| {
-                Failure::usage(
-                    Said::new("error-no-key")
-                        .on(path)
-                        .with("form", "JWK")
-                        .because(why)
-                        .run("key show --json"),
-                )
-            };
-            let shown: ShownKey = serde_json::from_slice(&read(path)?).map_err(|e| wrong(e.to_string()))?;
-            let (ShownKey::Bare(jwk) | ShownKey::InOutput { jwk }) = shown;
-            VerifyingKey::from_jwk(&jwk).map_err(|e| wrong(e.to_string()))
-        })
-        .collect()
+    let read_one = |path: &PathBuf| {
+        let wrong = |why: String| {
+            Failure::usage(
+                Said::new("error-no-key")
+                    .on(path)
+                    .with("form", "JWK")
+                    .because(why)
+                    .run("key show --json"),
+            )
+        };
+        let shown: ShownKey = serde_json::from_slice(&read(path)?).map_err(|e| wrong(e.to_string()))?;
+        let keys = shown.all();
+        let keys = keys.iter().map(VerifyingKey::from_jwk);
+        keys.collect::<Result<Vec<_>, _>>()
+            .map_err(|e| wrong(e.to_string()))
+    };
+    let read: Result<Vec<_>, Failure> = given.iter().map(read_one).collect();
+    Ok(read?.concat())
 }
 
 #[cfg(test)]
@@ -149,10 +171,10 @@ mod tests {
     fn a_key_is_read_as_either_program_shows_it() {
         let jwk = r#"{"kty":"OKP","crv":"Ed25519","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}"#;
         let with_names = format!(r#"{{"kid":"k","fingerprint":"f","jwk":{jwk}}}"#);
-        for text in [jwk, with_names.as_str()] {
-            let (ShownKey::Bare(read) | ShownKey::InOutput { jwk: read }) =
-                serde_json::from_str(text).unwrap();
-            assert!(VerifyingKey::from_jwk(&read).is_ok());
+        let set = format!(r#"{{"keys":[{jwk}]}}"#);
+        for text in [jwk, with_names.as_str(), set.as_str()] {
+            let read = serde_json::from_str::<ShownKey>(text).unwrap().all();
+            assert!(VerifyingKey::from_jwk(&read[0]).is_ok());
         }
         assert!(serde_json::from_str::<ShownKey>("{}").is_err());
     }

@@ -5,7 +5,7 @@ use bridgepoint_protocol::logbook::Walk;
 use bridgepoint_protocol::profile::Profile;
 
 use super::{Judged, unanswered};
-use crate::logbook::BookBroken;
+use crate::logbook::{BookBroken, Condition};
 
 pub(super) fn judge(pattern: &str, reading: &HostReading, profile: &Profile) -> Judged {
     let limit = profile.limit(pattern);
@@ -48,14 +48,25 @@ pub(super) fn judge(pattern: &str, reading: &HostReading, profile: &Profile) -> 
     }
 }
 
-/// R31: every signature and every link of the logbook holds.
-pub(super) fn logbook(walked: &Result<Walk, BookBroken>) -> Judged {
+/// R31: every signature and every link of the logbook holds, and it can be written.
+///
+/// One that cannot be written as it should does not make a room unfit for a meeting: it is told, and the room goes on being
+/// checked.
+pub(super) fn logbook(walked: &Result<Walk, BookBroken>, condition: &Condition) -> Judged {
     match walked {
-        Ok(walk) => Judged::pass().param("entries", walk.entries),
         Err(broken) => Judged::fail("host.logbook-broken")
             .param("line", broken.line)
             .param("file", broken.file.as_str())
             .param("why", broken.why.as_str()),
+        Ok(walk) if condition.full => Judged::warn("host.logbook-full")
+            .param("entries", walk.entries)
+            .param("n", condition.dropped),
+        Ok(walk) => match &condition.trouble {
+            Some(why) => Judged::warn("host.logbook-degraded")
+                .param("entries", walk.entries)
+                .param("why", why.as_str()),
+            None => Judged::pass().param("entries", walk.entries),
+        },
     }
 }
 

@@ -832,13 +832,36 @@ fn the_box_and_its_logbook() {
         why: "x".into(),
     };
     assert_eq!(
-        says("host.logbook", &Observation::Logbook(Err(broken))),
+        says(
+            "host.logbook",
+            &Observation::Logbook(Err(broken), Condition::default())
+        ),
         is(Fail, "host.logbook-broken")
     );
     assert_eq!(
-        says("host.logbook", &Observation::Logbook(Ok(Walk::default()))),
+        says(
+            "host.logbook",
+            &Observation::Logbook(Ok(Walk::default()), Condition::default())
+        ),
         is(Pass, "ok")
     );
+    // What the disk does to it makes no room unfit.
+    let full = Condition {
+        full: true,
+        dropped: 3,
+        trouble: Some("an older one".into()),
+    };
+    let failed = Condition {
+        trouble: Some("Input/output error".into()),
+        ..Condition::default()
+    };
+    for (condition, code) in [(full, "host.logbook-full"), (failed, "host.logbook-degraded")] {
+        let walked = Ok(Walk::default());
+        assert_eq!(
+            says("host.logbook", &Observation::Logbook(walked, condition)),
+            is(Warn, code)
+        );
+    }
 }
 
 #[test]

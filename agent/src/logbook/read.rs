@@ -4,12 +4,13 @@ use std::io;
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 
-use bridgepoint_protocol::claims::Report;
-use bridgepoint_protocol::envelope::{Kind, VerifyingKey};
+use bridgepoint_protocol::claims::{Event, Report};
+use bridgepoint_protocol::envelope::{Kid, Kind, VerifyingKey, peek};
 use bridgepoint_protocol::logbook::{Keys, Line, LineError, Walk, read_unverified};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
+use crate::disk::{Disk as _, RealDisk};
 use crate::said::{Said, Say};
 
 /// One line of `logbook list`.
@@ -68,13 +69,16 @@ pub(crate) fn month_of(wall_ms: i64) -> String {
 
 /// The files of a logbook, oldest first, with their months.
 pub(crate) fn months(dir: &Path) -> io::Result<Vec<(String, PathBuf)>> {
+    match RealDisk.list(dir) {
+        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
+        listed => Ok(months_among(listed?)),
+    }
+}
+
+/// Those of these files that are months of a logbook, oldest first.
+pub(super) fn months_among(files: Vec<PathBuf>) -> Vec<(String, PathBuf)> {
     let mut months = Vec::new();
-    let entries = match std::fs::read_dir(dir) {
-        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(months),
-        other => other?,
-    };
-    for entry in entries {
-        let path = entry?.path();
+    for path in files {
         let month = path
             .file_name()
             .and_then(|name| name.to_str())
@@ -84,7 +88,7 @@ pub(crate) fn months(dir: &Path) -> io::Result<Vec<(String, PathBuf)>> {
         }
     }
     months.sort();
-    Ok(months)
+    months
 }
 
 fn is_month(text: &str) -> bool {
@@ -100,28 +104,50 @@ fn is_month(text: &str) -> bool {
 /// # Errors
 /// [`BookBroken`] with the exact file and line.
 pub(crate) fn verify(dir: &Path, agent: &[VerifyingKey], hub: &[VerifyingKey]) -> Result<Walk, BookBroken> {
-    let unreadable = |file: &Path, error: io::Error| BookBroken {
-        file: file.display().to_string(),
+    walk(dir, agent, hub).map_err(|fault| BookBroken {
+        why: match &fault.why {
+            Ok(why) => why.to_string(),
+            Err(error) => format!("it cannot be read ({error})"),
+        },
+        file: fault.file.display().to_string(),
+        line: fault.line,
+    })
+}
+
+/// Where a logbook does not hold.
+#[derive(Debug)]
+pub(crate) struct Fault {
+    /// The file.
+    pub(crate) file: PathBuf,
+    /// The line, from 1; 0 is the file as a whole.
+    pub(crate) line: u64,
+    /// What is wrong with the line, or why the file cannot be read.
+    pub(crate) why: Result<LineError, io::Error>,
+}
+
+/// As [`verify`], for those who say the fault in words.
+///
+/// # Errors
+/// [`Fault`] with the exact file and line.
+pub(crate) fn walk(dir: &Path, agent: &[VerifyingKey], hub: &[VerifyingKey]) -> Result<Walk, Fault> {
+    let unreadable = |file: &Path, error: io::Error| Fault {
+        file: file.to_owned(),
         line: 0,
-        why: format!("it cannot be read ({error})"),
+        why: Err(error),
     };
     let mut walk = Walk::default();
     for (_, path) in months(dir).map_err(|e| unreadable(dir, e))? {
         let text = std::fs::read(&path).map_err(|e| unreadable(&path, e))?;
-        let broken = |line: u64, why: String| BookBroken {
-            file: path.display().to_string(),
-            line,
-            why,
-        };
         for (number, line) in (1_u64..).zip(text.split_inclusive(|b| *b == b'\n')) {
-            let whole = line.strip_suffix(b"\n").ok_or_else(|| {
-                broken(
-                    number,
-                    "the line is cut off (a power cut while it was written)".into(),
-                )
-            })?;
-            walk.step(whole, Keys { agent, hub })
-                .map_err(|why: LineError| broken(number, why.to_string()))?;
+            // On the box's own disk a line without its end was never told to anybody, even when it is whole.
+            let whole = line.strip_suffix(b"\n").ok_or(LineError::CutOff);
+            whole
+                .and_then(|whole| walk.step(whole, Keys { agent, hub }))
+                .map_err(|why| Fault {
+                    file: path.clone(),
+                    line: number,
+                    why: Ok(why),
+                })?;
         }
     }
     Ok(walk)
@@ -267,6 +293,68 @@ pub(crate) fn texts(dir: &Path, range: RangeInclusive<u64>, bytes: usize) -> Res
     Ok(texts)
 }
 
+/// An event of the logbook, and whose word it is.
+#[derive(Debug, Clone)]
+pub(crate) struct SignedEvent {
+    /// Its number.
+    pub(crate) seq: u64,
+    /// The key that its envelope names.
+    pub(crate) signer: Kid,
+    /// What it says.
+    pub(crate) event: Event,
+    /// Whether a receipt for it stands here.
+    pub(crate) received: bool,
+}
+
+/// The events of one kind, oldest first, without verifying any.
+///
+/// # Errors
+/// [`BookBroken`] when there is nothing to read from.
+pub(crate) fn events_of(dir: &Path, kind: &str) -> Result<Vec<SignedEvent>, BookBroken> {
+    let mut found: Vec<SignedEvent> = Vec::new();
+    each_line(&all(dir)?, |read| match read {
+        Ok((Line::Entry(entry), text)) if entry.kind == Kind::Event => {
+            let event: Option<Event> = serde_json::from_slice(&entry.payload).ok();
+            let event = event.filter(|event| event.kind == kind);
+            if let (Some(event), Ok(signed)) = (event, peek(text)) {
+                found.push(SignedEvent {
+                    seq: entry.seq,
+                    signer: signed.kid,
+                    event,
+                    received: false,
+                });
+            }
+        }
+        Ok((Line::Receipt(receipt), _)) => {
+            for event in &mut found {
+                event.received |= Some(event.seq) == receipt.seq;
+            }
+        }
+        Ok(_) => {}
+        Err(damage) => tell(&damage),
+    });
+    Ok(found)
+}
+
+/// The key that the newest entry's envelope names. Reads from the newest month back, and no further than where one stands.
+///
+/// # Errors
+/// [`BookBroken`] when there is nothing to read from.
+pub(crate) fn newest_signer(dir: &Path) -> Result<Option<Kid>, BookBroken> {
+    for month in all(dir)?.iter().rev() {
+        let mut newest = None;
+        each_line(std::slice::from_ref(month), |read| {
+            if let Ok((Line::Entry(_), text)) = read {
+                newest = Some(text.to_vec());
+            }
+        });
+        if let Some(signed) = newest.and_then(|text| peek(&text).ok()) {
+            return Ok(Some(signed.kid));
+        }
+    }
+    Ok(None)
+}
+
 fn report_of(line: &Line) -> Option<Report> {
     match line {
         Line::Entry(entry) if entry.kind == Kind::Report => serde_json::from_slice(&entry.payload).ok(),
@@ -284,7 +372,7 @@ fn all(dir: &Path) -> Result<Vec<PathBuf>, BookBroken> {
     Ok(months.into_iter().map(|(_, path)| path).collect())
 }
 
-fn damage(file: &Path, line: u64, why: String) -> BookBroken {
+pub(super) fn damage(file: &Path, line: u64, why: String) -> BookBroken {
     BookBroken {
         file: file.display().to_string(),
         line,

@@ -1,7 +1,14 @@
 //! The logbook against power cuts, repetitions and clocks.
 
-use bridgepoint_protocol::claims::ClockState;
-use bridgepoint_protocol::envelope::VerifyingKey;
+mod exported;
+mod full;
+mod power;
+
+use std::path::Path;
+
+use bridgepoint_protocol::claims::{ClockState, Event, Gap};
+use bridgepoint_protocol::envelope::{VerifyingKey, seal};
+use bridgepoint_protocol::logbook::{Keys, Line, Walk, read_unverified};
 use serde_json::{Value, json};
 
 use super::*;
@@ -19,6 +26,66 @@ fn stamp(wall_ms: i64, mono_ms: u64) -> Stamp {
         boot: "b".repeat(32),
         clock: ClockState::Ntp,
     }
+}
+
+fn address() -> RoomAddress {
+    RoomAddress {
+        org: "quang-ninh".parse().unwrap(),
+        room: "bai-chay".parse().unwrap(),
+    }
+}
+
+fn open(dir: &Path) -> Result<Logbook, LogbookError> {
+    let room = Room::new(dir.join("reserve"), RESERVE);
+    Logbook::open_on(Arc::new(RealDisk), dir.to_owned(), address(), room)
+}
+
+/// Walks these months with the protocol's own rule and gives every entry's number and text.
+fn entries(months: &[Vec<u8>], agent: &SigningKey, hub: &SigningKey) -> Vec<(u64, String)> {
+    let (agent, hub) = ([agent.verifying()], [hub.verifying()]);
+    let keys = Keys {
+        agent: &agent,
+        hub: &hub,
+    };
+    let mut walk = Walk::default();
+    let mut entries = Vec::new();
+    for text in months {
+        for line in text.split_inclusive(|b| *b == b'\n') {
+            let line = line.strip_suffix(b"\n").expect("a whole line");
+            match walk.step(line, keys) {
+                Ok(Line::Entry(entry)) => {
+                    entries.push((entry.seq, String::from_utf8(line.to_vec()).unwrap()));
+                }
+                Ok(Line::Receipt(_)) => {}
+                Err(why) => panic!("after {:?}: {why}", walk.head),
+            }
+        }
+    }
+    entries
+}
+
+/// The same of a directory.
+fn entries_in(dir: &Path, agent: &SigningKey, hub: &SigningKey) -> Vec<(u64, String)> {
+    let months = read::months(dir).unwrap();
+    let months: Vec<_> = months
+        .iter()
+        .map(|(_, path)| std::fs::read(path).unwrap())
+        .collect();
+    entries(&months, agent, hub)
+}
+
+fn claims_of<T: serde::de::DeserializeOwned>(jws: &str) -> T {
+    match read_unverified(jws.as_bytes()).unwrap() {
+        Line::Entry(entry) => serde_json::from_slice(&entry.payload).unwrap(),
+        Line::Receipt(_) => panic!("an entry"),
+    }
+}
+
+/// Code of an event, reason of a gap, nothing for anything else.
+fn word(jws: &str) -> String {
+    let claims: Value = claims_of(jws);
+    let word = claims.get("code").or(claims.get("reason"));
+    word.and_then(Value::as_str).unwrap_or_default().to_owned()
 }
 
 fn claims(link: EntryLink) -> Value {
@@ -49,7 +116,7 @@ fn check(dir: &Path, agent: VerifyingKey, hub: VerifyingKey) -> Result<u64, Book
 fn entries_chain_over_reopening_and_only_a_receipt_empties_the_outbox() {
     let root = tempfile::tempdir().unwrap();
     let (agent, hub) = (key(), key());
-    let mut book = Logbook::open(root.path().to_owned()).unwrap();
+    let mut book = open(root.path()).unwrap();
     let (first, sealed) = book
         .append(&agent, Kind::Report, &stamp(NOVEMBER, 1000), claims)
         .unwrap();
@@ -70,7 +137,7 @@ fn entries_chain_over_reopening_and_only_a_receipt_empties_the_outbox() {
         "a repetition changes nothing"
     );
 
-    let mut book = Logbook::open(root.path().to_owned()).unwrap();
+    let mut book = open(root.path()).unwrap();
     assert_eq!(book.outbox().collect::<Vec<_>>(), [2]);
     let (_, sealed) = book
         .append(&agent, Kind::Report, &stamp(NOVEMBER + 2000, 3000), claims)
@@ -100,7 +167,7 @@ fn entries_chain_over_reopening_and_only_a_receipt_empties_the_outbox() {
 fn a_line_cut_off_by_a_power_cut_is_removed_and_its_number_used_again() {
     let root = tempfile::tempdir().unwrap();
     let (agent, hub) = (key(), key());
-    let mut book = Logbook::open(root.path().to_owned()).unwrap();
+    let mut book = open(root.path()).unwrap();
     book.append(&agent, Kind::Report, &stamp(NOVEMBER, 0), claims)
         .unwrap();
     book.append(&agent, Kind::Report, &stamp(NOVEMBER, 0), claims)
@@ -110,7 +177,7 @@ fn a_line_cut_off_by_a_power_cut_is_removed_and_its_number_used_again() {
     let first_line = whole.iter().position(|b| *b == b'\n').unwrap() + 1;
     for cut in first_line..whole.len() {
         std::fs::write(&path, &whole[..cut]).unwrap();
-        let mut book = Logbook::open(root.path().to_owned()).unwrap();
+        let mut book = open(root.path()).unwrap();
         assert_eq!(book.head().unwrap().0, 1, "cut at {cut}");
         book.append(&agent, Kind::Report, &stamp(NOVEMBER, 0), claims)
             .unwrap();
@@ -126,7 +193,7 @@ fn a_line_cut_off_by_a_power_cut_is_removed_and_its_number_used_again() {
 fn months_follow_the_clock_but_never_go_back() {
     let root = tempfile::tempdir().unwrap();
     let (agent, hub) = (key(), key());
-    let mut book = Logbook::open(root.path().to_owned()).unwrap();
+    let mut book = open(root.path()).unwrap();
     let december = NOVEMBER + 30 * 86_400_000;
     for wall in [NOVEMBER, december, NOVEMBER, 0] {
         book.append(&agent, Kind::Report, &stamp(wall, 0), claims)
@@ -138,14 +205,15 @@ fn months_follow_the_clock_but_never_go_back() {
         .map(|(month, _)| month)
         .collect();
     assert_eq!(files, ["2025-11", "2025-12"]);
-    assert_eq!(check(root.path(), agent.verifying(), hub.verifying()), Ok(4));
+    // Each of the three steps is told before the entry.
+    assert_eq!(check(root.path(), agent.verifying(), hub.verifying()), Ok(7));
 }
 
 #[test]
 fn a_clock_that_jumped_since_the_last_entry_is_called_stepped() {
     let root = tempfile::tempdir().unwrap();
     let agent = key();
-    let mut book = Logbook::open(root.path().to_owned()).unwrap();
+    let mut book = open(root.path()).unwrap();
     let mut said = |wall, mono| {
         let (_, sealed) = book
             .append(&agent, Kind::Report, &stamp(wall, mono), claims)
@@ -166,7 +234,7 @@ fn a_clock_that_jumped_since_the_last_entry_is_called_stepped() {
 fn a_disk_that_refuses_is_told_and_the_chain_stays_whole() {
     let root = tempfile::tempdir().unwrap();
     let (agent, hub) = (key(), key());
-    let mut book = Logbook::open(root.path().to_owned()).unwrap();
+    let mut book = open(root.path()).unwrap();
     book.append(&agent, Kind::Report, &stamp(NOVEMBER, 0), claims)
         .unwrap();
     // The next month's file cannot be made: a directory stands in its place.
@@ -184,31 +252,145 @@ fn a_disk_that_refuses_is_told_and_the_chain_stays_whole() {
     let (seq, _) = book
         .append(&agent, Kind::Report, &stamp(december, 0), claims)
         .unwrap();
-    assert_eq!(seq, 2);
-    assert_eq!(check(root.path(), agent.verifying(), hub.verifying()), Ok(2));
+    assert_eq!(seq, 4);
+    let words: Vec<String> = entries_in(root.path(), &agent, &hub)
+        .iter()
+        .map(|(_, jws)| word(jws))
+        .collect();
+    assert_eq!(words, ["", "host.logbook-degraded", "host.clock-stepped", ""]);
+    assert!(book.condition().trouble.is_some(), "until somebody has looked");
 }
 
 #[test]
-fn a_logbook_that_cannot_be_read_is_not_written_over() {
+fn after_a_damaged_end_the_chain_goes_on_with_numbers_that_were_never_used() {
     let root = tempfile::tempdir().unwrap();
     let agent = key();
-    let mut book = Logbook::open(root.path().to_owned()).unwrap();
-    book.append(&agent, Kind::Report, &stamp(NOVEMBER, 0), claims)
-        .unwrap();
+    let mut book = open(root.path()).unwrap();
+    for at in 0..4 {
+        book.append(&agent, Kind::Report, &stamp(NOVEMBER + at, 0), claims)
+            .unwrap();
+    }
     let path = root.path().join("2025-11.log");
     let mut text = std::fs::read(&path).unwrap();
-    text.extend_from_slice(b"garbage\n");
+    let ends: Vec<usize> = (0..text.len()).filter(|at| text[*at] == b'\n').collect();
+    // The third and the fourth are damaged, and the line feed between them.
+    text[ends[1] + 20] = b'?';
+    text[ends[2]] = b'?';
     std::fs::write(&path, &text).unwrap();
-    let error = Logbook::open(root.path().to_owned()).unwrap_err().to_string();
-    assert!(error.contains("line 2"), "{error}");
-    assert_eq!(std::fs::read(&path).unwrap(), text);
+
+    let mut book = open(root.path()).unwrap();
+    let second = book.head().unwrap();
+    assert_eq!(second.0, 2);
+    let (seq, _) = book
+        .append(&agent, Kind::Report, &stamp(NOVEMBER + 9, 9), claims)
+        .unwrap();
+    assert_eq!(seq, 6);
+    let after = std::fs::read(&path).unwrap();
+    assert!(after.starts_with(&text), "the damaged bytes stay where they are");
+    let line = after[text.len()..].split(|b| *b == b'\n').next().unwrap();
+    let gap: Gap = claims_of(std::str::from_utf8(line).unwrap());
+    assert_eq!((gap.from, gap.to, gap.reason.as_str()), (3, 4, "damaged"));
+    assert_eq!((gap.link.seq, gap.link.prev), (5, second.1));
+    // Said once.
+    let mut book = open(root.path()).unwrap();
+    let (seq, _) = book
+        .append(&agent, Kind::Report, &stamp(NOVEMBER + 10, 10), claims)
+        .unwrap();
+    assert_eq!(seq, 7);
+}
+
+#[test]
+fn a_receipt_tells_of_an_entry_that_cannot_be_read() {
+    let root = tempfile::tempdir().unwrap();
+    let (agent, hub) = (key(), key());
+    let mut book = open(root.path()).unwrap();
+    let (seq, sealed) = book
+        .append(&agent, Kind::Report, &stamp(NOVEMBER, 0), claims)
+        .unwrap();
+    let (jws, receipt) = receipt(&hub, seq, sealed.hash);
+    book.receipt(&jws, &receipt).unwrap();
+    // The first line is gone altogether.
+    std::fs::write(root.path().join("2025-11.log"), format!("{jws}\n")).unwrap();
+    let mut book = open(root.path()).unwrap();
+    let (seq, _) = book
+        .append(&agent, Kind::Report, &stamp(NOVEMBER, 0), claims)
+        .unwrap();
+    assert_eq!(seq, 3, "1 was used, 2 declares it");
+}
+
+#[test]
+fn what_the_hub_asks_for_and_cannot_be_read_is_declared_once() {
+    let root = tempfile::tempdir().unwrap();
+    let agent = key();
+    let mut book = open(root.path()).unwrap();
+    for at in 0..4 {
+        book.append(&agent, Kind::Report, &stamp(NOVEMBER + at, 0), claims)
+            .unwrap();
+    }
+    let now = stamp(NOVEMBER + 5, 5);
+    let before = book.head().unwrap();
+    assert_eq!(book.declare_missing(&agent, &now, 2, 3).unwrap(), Some(5));
+    assert_eq!(book.declare_missing(&agent, &now, 3, 3).unwrap(), Some(5));
+    let gap: Gap = claims_of(&book.outgoing(5).unwrap().unwrap().jws);
+    assert_eq!((gap.from, gap.to, gap.link.prev), (2, 3, before.1));
+    let mut book = open(root.path()).unwrap();
+    assert_eq!(book.declare_missing(&agent, &now, 2, 2).unwrap(), Some(5));
+    assert_eq!(book.declare_missing(&agent, &now, 9, 12).unwrap(), None);
+    assert_eq!(book.declare_missing(&agent, &now, 0, 1).unwrap(), Some(6));
+    assert_eq!(book.head().unwrap().0, 6);
+}
+
+#[test]
+fn the_numbers_between_are_told_as_runs() {
+    assert_eq!(absent(1, 6, [2, 5]), [(1, 1), (3, 4), (6, 6)]);
+    assert_eq!(absent(2, 4, [1, 2, 3, 4, 5]), []);
+    assert_eq!(absent(3, 2, []), []);
+    assert_eq!(absent(u64::MAX, u64::MAX, [u64::MAX]), []);
+}
+
+#[test]
+fn a_step_of_the_clock_is_told_before_the_entry() {
+    let root = tempfile::tempdir().unwrap();
+    let (agent, hub) = (key(), key());
+    let mut book = open(root.path()).unwrap();
+    book.append(&agent, Kind::Report, &stamp(NOVEMBER, 1_000), claims)
+        .unwrap();
+    let year = 365 * 86_400_000;
+    book.append(&agent, Kind::Report, &stamp(NOVEMBER + year, 2_000), claims)
+        .unwrap();
+    drop(book);
+    // On the next boot at 1970, by a battery that is empty.
+    let mut book = open(root.path()).unwrap();
+    let mut boot = stamp(0, 500);
+    boot.boot = "c".repeat(32);
+    boot.clock = ClockState::Rtc;
+    let (seq, sealed) = book.append(&agent, Kind::Report, &boot, claims).unwrap();
+    assert_eq!(seq, 5);
+    assert_eq!(claims_of::<Value>(&sealed.jws)["clk"], "stepped");
+    let all = entries_in(root.path(), &agent, &hub);
+    let said: Event = claims_of(&all[1].1);
+    assert_eq!(
+        (said.kind.as_str(), said.code.as_str()),
+        ("clock", "host.clock-stepped")
+    );
+    assert_eq!(
+        (
+            &said.params["from_ms"],
+            &said.params["to_ms"],
+            &said.params["source"]
+        ),
+        (&json!(NOVEMBER + 1_000), &json!(NOVEMBER + year), &json!("ntp"))
+    );
+    let said: Event = claims_of(&all[3].1);
+    assert_eq!(said.params["to_ms"], 0);
+    assert_eq!(read::months(root.path()).unwrap().len(), 2, "1970 opens no month");
 }
 
 #[test]
 fn a_damaged_line_stays_and_the_chain_goes_on_after_the_newest_entry() {
     let root = tempfile::tempdir().unwrap();
     let (agent, hub) = (key(), key());
-    let mut book = Logbook::open(root.path().to_owned()).unwrap();
+    let mut book = open(root.path()).unwrap();
     for at in 0..3 {
         book.append(&agent, Kind::Report, &stamp(NOVEMBER + at, 1000), claims)
             .unwrap();
@@ -220,7 +402,7 @@ fn a_damaged_line_stays_and_the_chain_goes_on_after_the_newest_entry() {
     let damaged = text.replace(second, "damaged");
     std::fs::write(&path, &damaged).unwrap();
 
-    let mut book = Logbook::open(root.path().to_owned()).unwrap();
+    let mut book = open(root.path()).unwrap();
     assert_eq!(book.head(), Some((3, newest)));
     let (seq, _) = book
         .append(&agent, Kind::Report, &stamp(NOVEMBER + 5, 1005), claims)
@@ -235,7 +417,7 @@ fn a_damaged_line_stays_and_the_chain_goes_on_after_the_newest_entry() {
 fn a_kept_challenge_is_answered_unless_a_receipt_came_after_it() {
     let root = tempfile::tempdir().unwrap();
     let (agent, hub) = (key(), key());
-    let mut book = Logbook::open(root.path().to_owned()).unwrap();
+    let mut book = open(root.path()).unwrap();
     book.kept_challenge("plan", 1);
     let (seq, sealed) = book
         .append(&agent, Kind::Report, &stamp(NOVEMBER, 0), claims)
@@ -249,7 +431,7 @@ fn a_kept_challenge_is_answered_unless_a_receipt_came_after_it() {
     let (jws, receipt) = receipt(&hub, seq, sealed.hash);
     book.receipt(&jws, &receipt).unwrap();
     for (issued_ms, expected) in [(4, "challenge"), (5, "challenge"), (6, "plan")] {
-        let mut book = Logbook::open(root.path().to_owned()).unwrap();
+        let mut book = open(root.path()).unwrap();
         book.kept_challenge("plan", issued_ms);
         let (_, sealed) = book
             .append(&agent, Kind::Report, &stamp(NOVEMBER, 0), claims)
@@ -288,7 +470,7 @@ fn found(dir: &Path) -> Vec<String> {
 fn a_damaged_line_blinds_no_reader() {
     let root = tempfile::tempdir().unwrap();
     let agent = key();
-    let mut book = Logbook::open(root.path().to_owned()).unwrap();
+    let mut book = open(root.path()).unwrap();
     for run in ["a", "b", "c"] {
         book.append(&agent, Kind::Report, &stamp(NOVEMBER, 0), |link| {
             report(run, &Value::Null, link)
@@ -326,7 +508,7 @@ fn a_damaged_line_blinds_no_reader() {
 fn the_clock_reads_two_months_and_the_last_full_run_is_found_from_the_newest_back() {
     let root = tempfile::tempdir().unwrap();
     let agent = key();
-    let mut book = Logbook::open(root.path().to_owned()).unwrap();
+    let mut book = open(root.path()).unwrap();
     let day = 86_400_000;
     for (run, wall_ms, scope) in [
         ("sep", NOVEMBER - 60 * day, Value::Null),

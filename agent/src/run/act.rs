@@ -20,7 +20,7 @@ use super::{Progress, end_of};
 use crate::config::{Camera, Codec, Microphone, Settings};
 use crate::judge::{NotMoved, Observation, in_call};
 use crate::line::{self, PlannedLine};
-use crate::logbook;
+use crate::logbook::{self, Condition};
 use crate::plan::Act;
 
 /// The most bytes that one device may send in one act.
@@ -44,6 +44,8 @@ pub(crate) struct Tools {
     pub(crate) logbook: PathBuf,
     /// Keys by which it is verified: the box's, the hub's.
     pub(crate) keys: LogbookKeys,
+    /// How it stood when the run began.
+    pub(crate) book: Condition,
     /// What the province's plan says about the line.
     pub(crate) planned_line: PlannedLine,
 }
@@ -201,7 +203,7 @@ impl One {
                     .aside(end, move || logbook::verify(&dir, &keys.agent, &keys.hub))
                     .await
                 {
-                    Ok(walked) => Observation::Logbook(walked),
+                    Ok(walked) => Observation::Logbook(walked, self.tools.book.clone()),
                     Err(why) => Observation::Missed(why),
                 }
             }

@@ -111,6 +111,7 @@ impl Bed {
                 },
                 logbook: state.join("logbook"),
                 keys: LogbookKeys::default(),
+                book: crate::logbook::Condition::default(),
                 planned_line: PlannedLine::default(),
             },
             cancel,

@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 
 use aside::Aside;
 pub(crate) use aside::Why;
-use enrolling::Enrolling;
+pub(crate) use enrolling::Enrolling;
 
 /// How many entries may be on their way without a receipt.
 const WINDOW: usize = 16;

@@ -8,9 +8,11 @@ use bridgepoint_protocol::envelope::{Kind, open};
 use bridgepoint_protocol::topic::{HubTopic, RoomTopic, Topic};
 
 use super::mqtt::{Session, Tag};
+use super::resend::Covered;
 use super::{Driver, Reason, Standing, Why};
 use crate::calendar::{PlanError, Taken};
 use crate::clock;
+use crate::logbook;
 use crate::pin::Shown;
 
 impl Driver {
@@ -47,6 +49,16 @@ impl Driver {
                 let now = clock::instant();
                 self.delivery.enrolling().again_after(now, Duration::ZERO);
             }
+            Shown::HandedOver { former, key } => {
+                tracing::warn!(fingerprint = %key.fingerprint(), former = %former.fingerprint(), "the province's key has handed over to its next one, which is trusted from now on");
+                let pin = self.station.pin().clone();
+                if let Err(error) = pin.save(&self.station.state) {
+                    tracing::error!(%error, "the province's next key could not be kept; it is followed again after a restart");
+                }
+                if self.enrolled() {
+                    self.online();
+                }
+            }
             Shown::Strange(kid) => {
                 tracing::error!(fingerprint = %kid.fingerprint(), "the province shows another key than before; compare its fingerprint by telephone, then run \"bridgepoint-agent enrol --accept-hub\"");
                 self.tell.send_replace(Standing::StrangeHub { kid });
@@ -62,6 +74,7 @@ impl Driver {
             .is_ok_and(|presence| presence.state.or(PresenceState::Lost) == PresenceState::Online);
         if online && !retained {
             self.delivery.connected();
+            self.trial.begin();
         }
     }
 
@@ -93,6 +106,9 @@ impl Driver {
     }
 
     fn enrolment_taken(&mut self, session: &mut Session, receipt: &Receipt) {
+        if self.trial_taken(receipt) {
+            return;
+        }
         if self
             .enrolment
             .as_ref()
@@ -180,6 +196,25 @@ impl Driver {
             }
             CommandKind::Check | CommandKind::LineSlot => {
                 tracing::info!(id = %command.id, "the province asks for something that this version does not do");
+            }
+        }
+    }
+
+    /// What of a range that the hub asked for cannot be read back is declared missing. A new declaration goes with the
+    /// outbox; one that stood there before is sent again.
+    pub(super) fn declare_gaps(&mut self, read: &Covered) {
+        let head = self.station.book().head().map_or(0, |(seq, _)| seq);
+        let (from, to) = (*read.range.start(), *read.range.end());
+        for (first, last) in logbook::absent(from.max(1), to.min(head), read.there.clone()) {
+            match self.station.declare_missing(first, last) {
+                Ok(Some(gap)) if !self.station.book().is_waiting(gap) => {
+                    let _asked = self.resend.ask(gap..=gap);
+                }
+                Ok(_) => {}
+                Err(error) => {
+                    tracing::error!(%error, first, last, "entries that cannot be read could not be declared missing");
+                    break;
+                }
             }
         }
     }

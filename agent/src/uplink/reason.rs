@@ -3,12 +3,13 @@
 use std::fmt;
 
 use bridgepoint_protocol::text::{self, Lang};
+use serde::{Deserialize, Serialize};
 
 use super::delivery::Why;
 use crate::say::params;
 
 /// A broker's reason, 128 to 255 (MQTT 5, section 2.4).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Reason(pub(crate) u8);
 
 /// Not authorized.

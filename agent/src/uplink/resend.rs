@@ -19,11 +19,20 @@ const SLICE: usize = 8;
 /// Bytes of entries that are read at once.
 const READ_BYTES: usize = 512 * 1024;
 
+/// What was read of a range.
+#[derive(Debug)]
+pub(crate) struct Covered {
+    /// The range.
+    pub(crate) range: RangeInclusive<u64>,
+    /// What of it is there.
+    pub(crate) there: Vec<u64>,
+}
+
 /// What the hub misses.
 #[derive(Debug, Default)]
 pub(crate) struct Resend {
     wanted: VecDeque<RangeInclusive<u64>>,
-    reading: Option<JoinHandle<Result<Texts, BookBroken>>>,
+    reading: Option<(RangeInclusive<u64>, JoinHandle<Result<Texts, BookBroken>>)>,
     read: VecDeque<(u64, Kind, String)>,
     on_the_way: usize,
 }
@@ -54,32 +63,42 @@ impl Resend {
             return;
         }
         if let Some(range) = self.wanted.pop_front() {
-            let dir = dir();
-            self.reading = Some(tokio::task::spawn_blocking(move || {
-                logbook::texts(&dir, range, READ_BYTES)
-            }));
+            let (dir, wanted) = (dir(), range.clone());
+            let reading = tokio::task::spawn_blocking(move || logbook::texts(&dir, wanted, READ_BYTES));
+            self.reading = Some((range, reading));
         }
     }
 
-    /// Waits until the entries that are being read are there; for ever when none are.
-    pub(crate) async fn wait(&mut self) {
-        let Some(reading) = &mut self.reading else {
+    /// Waits until the entries that are being read are there, and gives what was found where; for ever when none are read.
+    pub(crate) async fn wait(&mut self) -> Option<Covered> {
+        let Some((range, reading)) = &mut self.reading else {
             return std::future::pending().await;
         };
-        let read = reading.await;
+        let (read, range) = (reading.await, range.clone());
         self.reading = None;
         match read {
             Ok(Ok(Texts { found, rest })) => {
+                let there = found.iter().map(|(seq, ..)| *seq).collect();
                 self.read.extend(found);
-                if let Some(rest) = rest {
-                    self.wanted.push_front(rest);
-                }
+                let end = match rest {
+                    None => *range.end(),
+                    Some(rest) => {
+                        let end = rest.start().saturating_sub(1);
+                        self.wanted.push_front(rest);
+                        end
+                    }
+                };
+                return Some(Covered {
+                    range: *range.start()..=end,
+                    there,
+                });
             }
             Ok(Err(error)) => {
                 tracing::error!(%error, "the entries that the province misses cannot be read");
             }
             Err(error) => tracing::error!(%error, "the entries that the province misses were not read"),
         }
+        None
     }
 
     /// The next entry to send, while the slice has room.

@@ -11,12 +11,16 @@ use serde_json::Value;
 use super::process::{Output, Process, run, succeed};
 use super::{PATIENCE, built, until};
 
+/// The lines of a hub with its own broker.
+const OWN: &str = "address = \"own\"\nlisten = \"127.0.0.1:0\"";
+
 /// A running hub with its own broker.
 #[derive(Debug)]
 pub struct Hub {
     process: Option<Process>,
     config: PathBuf,
     state: PathBuf,
+    log: &'static str,
     /// Where rooms connect, `mqtt://127.0.0.1:PORT`.
     pub broker: String,
     /// Its page, `http://127.0.0.1:PORT`.
@@ -39,7 +43,7 @@ impl Hub {
     /// # Errors
     /// When it does not start.
     pub fn start_with(dir: &Path, more: &str) -> Result<Self> {
-        Self::start_at(dir, more, "address = \"own\"\nlisten = \"127.0.0.1:0\"")
+        Self::start_at(dir, more, OWN, "info")
     }
 
     /// Starts a hub whose rooms come to somebody else's broker, `mqtt://127.0.0.1:PORT`.
@@ -47,10 +51,18 @@ impl Hub {
     /// # Errors
     /// When it does not start.
     pub fn start_beside(dir: &Path, broker: &str) -> Result<Self> {
-        Self::start_at(dir, "", &format!("address = \"{broker}\""))
+        Self::start_at(dir, "", &format!("address = \"{broker}\""), "info")
     }
 
-    fn start_at(dir: &Path, more: &str, broker: &str) -> Result<Self> {
+    /// Starts a hub with its log at this level.
+    ///
+    /// # Errors
+    /// When it does not start.
+    pub fn start_logging(dir: &Path, log: &'static str) -> Result<Self> {
+        Self::start_at(dir, "", OWN, log)
+    }
+
+    fn start_at(dir: &Path, more: &str, broker: &str, log: &'static str) -> Result<Self> {
         std::fs::create_dir_all(dir)?;
         let config = dir.join("hub.toml");
         let text = format!(
@@ -59,6 +71,7 @@ impl Hub {
         std::fs::write(&config, &text)?;
         let mut hub = Self {
             process: None,
+            log,
             config,
             state: dir.join("state"),
             broker: String::new(),
@@ -90,8 +103,8 @@ impl Hub {
         let mut command = self.command()?;
         command
             .arg("serve")
-            .env("BRIDGEPOINT_LOG", "info")
-            .env("RUST_LOG", "info");
+            .env("BRIDGEPOINT_LOG", self.log)
+            .env("RUST_LOG", self.log);
         let process = Process::start("bridgepoint-hub", &command)?;
         let found: Result<Value> = until("the hub's serve.json", PATIENCE, || {
             Ok(std::fs::read(&facts)
@@ -176,6 +189,12 @@ impl Hub {
     #[must_use]
     pub fn socket(&self) -> PathBuf {
         self.state.join("broker").join("hub.sock")
+    }
+
+    /// Its state directory.
+    #[must_use]
+    pub fn state(&self) -> &Path {
+        &self.state
     }
 
     /// The key that it signs with.

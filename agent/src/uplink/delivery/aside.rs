@@ -7,6 +7,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
+use serde::{Deserialize, Serialize};
+
 use super::doubled;
 
 /// First and longest time that an entry is set aside.
@@ -20,7 +22,8 @@ const SUSPECTED: u32 = 2;
 const CONVICTED: u32 = 4;
 
 /// Why an entry is not taken.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub(crate) enum Why {
     /// The broker's reason, 128 and above.
     Broker(u8),

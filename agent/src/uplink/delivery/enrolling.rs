@@ -19,7 +19,7 @@ pub(crate) struct Enrolling {
 
 impl Enrolling {
     /// A fresh connection, or a hub that has come back.
-    pub(super) fn begin(&mut self) {
+    pub(crate) fn begin(&mut self) {
         *self = Self::default();
     }
 
@@ -60,7 +60,7 @@ impl Enrolling {
     }
 
     /// How long until it is due; `None` when it was taken.
-    pub(super) fn left(&self, now: Instant) -> Option<Duration> {
+    pub(crate) fn left(&self, now: Instant) -> Option<Duration> {
         if self.taken {
             return None;
         }

@@ -45,6 +45,7 @@ const AGREED: &str = "
     line.gateway-down line.hub-down line.mcu-down line.up-low line.down-low line.loss line.loss-unclear line.jitter line.rtt-high
     line.mtu-small line.marking-lost line.box-slow line.no-slot
     device.no-answer device.lamp host.clock-unsynced host.disk-low host.hot host.unclean-off host.logbook-broken
+    host.logbook-write host.logbook-full host.logbook-room host.logbook-degraded host.clock-stepped
     baseline.changed baseline.none baseline.replaced
     call.not-joined-30 call.not-joined-20 call.dropped call.back call.flapping call.quality-low call.eta-wanted
     after.still-on after.cap-off
