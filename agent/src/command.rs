@@ -81,7 +81,7 @@ pub(crate) async fn perform(command: Command) -> u8 {
             meeting,
         } => check::check(&place, only, json, meeting).await,
         Command::Run { place } => daemon::run(&place).await,
-        Command::Status { place, json } => records::status(&place, json),
+        Command::Status { place, json } => records::status(&place, json).await,
         Command::Baseline {
             act: BaselineAct::Show { place, json },
         } => records::baseline_show(&place, json),

@@ -16,7 +16,7 @@ use crate::front::{Front, Told, Turned};
 use crate::life::Pulse;
 use crate::said::{Said, Say};
 use crate::station::Order;
-use crate::uplink::Enrolment;
+use crate::uplink::{Enrolment, Standing};
 
 /// Longest request, bytes.
 const MAX_REQUEST: u64 = 64 * 1024;
@@ -42,6 +42,8 @@ pub(crate) enum Request {
         /// Who allowed it.
         allowed_by: String,
     },
+    /// How delivery stands.
+    Delivery,
     /// Change over to another key. The box's own user only.
     RotateKey,
     /// Ask the province to trust this box.
@@ -69,6 +71,8 @@ pub(crate) enum Answer {
         /// The run's end.
         measured_ms: i64,
     },
+    /// How delivery stands; nothing without a hub.
+    Delivery(Option<Standing>),
     /// How the change of keys stands.
     Turned(Turned),
     /// How the box and the hub stand to each other.
@@ -130,6 +134,10 @@ async fn converse(stream: UnixStream, front: Arc<Front>) -> io::Result<()> {
                 Err(error) => refused(&error),
             };
             send(&mut write, &answer).await
+        }
+        Ok(Request::Delivery) => {
+            let standing = front.standing().map(|standing| standing.borrow().clone());
+            send(&mut write, &Answer::Delivery(standing)).await
         }
         Ok(Request::Enrol { accept_hub }) => {
             let answer = match front.enrol(accept_hub).await {

@@ -7,11 +7,12 @@
 //! * [`reflector`]: the line test's other end alone.
 //! * [`room`]: a room and a province made of these, as most tests need them.
 //! * [`plan`]: plans of meetings, signed.
-//! * [`played`]: a hub that the test plays itself, message by message.
 //! * [`holdback`]: a disk whose power can be cut.
 //! * [`kill`], with [`ledger`] and [`tally`]: the rigs that kill, what was acknowledged in them, what they count.
 //! * [`mutant`]: the agent with a line spoilt, which they have to find.
-//! * [`proxy`]: a bad line between a box and its broker; [`network`]: the rig that works over it; [`backlog`]: a long time away.
+//! * [`proxy`]: a bad line between a box and its broker; [`network`]: the rig that works over it;
+//!   [`backlog`] and [`drain`]: a long time away, and coming back.
+//! * [`played`]: a hub that the test plays itself, message by message.
 //! * [`mqtt`] and [`http`]: other programs' view of the broker and of the pages.
 //!
 //! Nothing here waits by sleeping: each wait is for a line, a file or an answer, with a deadline.
@@ -20,6 +21,7 @@ pub mod agent;
 pub mod backlog;
 pub mod chance;
 pub mod clock_jump;
+pub mod drain;
 pub mod holdback;
 pub mod http;
 pub mod hub;

@@ -8,8 +8,6 @@
     missing_docs
 )] // a test file
 
-use std::time::Duration;
-
 use anyhow::{Context as _, Result, ensure};
 use bridgepoint_tests::rig::agent::{Agent, small_room};
 use bridgepoint_tests::rig::hub::Hub;
@@ -146,27 +144,5 @@ fn a_hub_that_has_lost_its_database_learns_of_the_box_again() -> Result<()> {
     province.hub.approve(ROOM)?;
     let check = province.agent.check(&["--only", "host"])?;
     province.hub_has("the next run", |room| runs(room).contains(&check.report.run))?;
-    Ok(())
-}
-
-#[test]
-fn the_connections_number_grows_when_the_box_is_started_again() -> Result<()> {
-    let province = Province::approved()?;
-    let number = || -> Result<u64> {
-        let (daemon, _page) = province.agent.daemon()?;
-        let kept = until("the state", PATIENCE, || {
-            Ok(province
-                .retained("state")?
-                .filter(|state| state["state"] == "sleeping"))
-        })?;
-        daemon.stop(Duration::from_secs(20))?;
-        kept["session"].as_u64().context("a number")
-    };
-    let first = number()?;
-    // As a clock that comes back from the future would leave it.
-    let ahead = first + 10_000_000_000;
-    std::fs::write(province.agent.state().join("session"), ahead.to_string())?;
-    let second = number()?;
-    ensure!(second > ahead, "{first}, {second}");
     Ok(())
 }

@@ -83,8 +83,13 @@ fn print(enrolment: &Enrolment, settings: &Settings) -> Outcome {
 
 /// What keeps the hub from taking a key, where something does.
 pub(super) fn not_taken(standing: &Standing, settings: &Settings) -> Result<(), Failure> {
-    Err(Failure::internal(match standing {
-        Standing::Online | Standing::NotApproved | Standing::Connecting => return Ok(()),
+    trouble(standing, settings).map_or(Ok(()), |said| Err(Failure::internal(said)))
+}
+
+/// What is wrong with delivery, where something is.
+pub(super) fn trouble(standing: &Standing, settings: &Settings) -> Option<Said> {
+    Some(match standing {
+        Standing::Online | Standing::NotApproved | Standing::Connecting => return None,
         Standing::StrangeHub { kid } => Said::new("hub-changed").with("fingerprint", kid.fingerprint()),
         Standing::Away { why } => {
             let broker = settings.hub.as_ref().map(|hub| &hub.broker);
@@ -93,9 +98,9 @@ pub(super) fn not_taken(standing: &Standing, settings: &Settings) -> Result<(), 
                 .with("address", address.unwrap_or_default())
                 .followed_by(format_args!("({why})"))
         }
-        Standing::Refused { why } => Said::new("hub.refused").with("reason", why.said(settings.lang)),
         Standing::TurnedAway { reason } => {
             Said::new("delivery-turned-away").with("reason", reason.said(settings.lang))
         }
-    }))
+        Standing::Refused { why } => Said::new("hub.refused").with("reason", why.said(settings.lang)),
+    })
 }

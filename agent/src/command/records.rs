@@ -1,6 +1,7 @@
 //! `status`, `baseline`, `logbook list`, `logbook export`: what the box keeps, read and printed.
 
 use std::path::Path;
+use std::time::Duration;
 
 use bridgepoint_protocol::claims::{Event, Report};
 use bridgepoint_protocol::envelope::Kind;
@@ -10,6 +11,7 @@ use jiff::civil::{Date, Time};
 use jiff::tz::TimeZone;
 use serde_json::json;
 
+use super::enrol::trouble;
 use super::{Failure, Outcome, around, lang, open, settings, state, strange};
 use crate::baseline::Baseline;
 use crate::calendar;
@@ -21,9 +23,10 @@ use crate::said::Said;
 use crate::say::{self, Dress, params};
 use crate::schedule;
 use crate::socket::{self, Answer, Request};
+use crate::uplink::Standing;
 
 /// The last full result, and what waits for delivery. Its exit code is the verdict's.
-pub(super) fn status(place: &Where, json: bool) -> Outcome {
+pub(super) async fn status(place: &Where, json: bool) -> Outcome {
     let settings = settings(place)?;
     let lang = settings.lang;
     let dir = state(place).join("logbook");
@@ -36,9 +39,14 @@ pub(super) fn status(place: &Where, json: bool) -> Outcome {
         .and_then(|entry| entry.received_ms);
     let around = around(&settings, place);
     let next = schedule::next_meeting(calendar::meetings(around.plan.as_ref()), around.now_ms);
+    let trouble = standing(place)
+        .await
+        .and_then(|standing| trouble(&standing, &settings))
+        .map(|said| said.in_words(lang, &Contacts::new(&settings.contacts)));
     if json {
         let status = json!({
-            "report": report, "received_ms": received_ms, "waiting": waiting, "next_meeting": next
+            "report": report, "received_ms": received_ms, "waiting": waiting, "next_meeting": next,
+            "delivery_trouble": trouble,
         });
         outln!("{}", serde_json::to_string(&status).map_err(Failure::internal)?);
     } else {
@@ -62,12 +70,29 @@ pub(super) fn status(place: &Where, json: bool) -> Outcome {
                 text::ui(lang, "delivery-kept", &params([("n", waiting.into())]))
             );
         }
+        if let Some(trouble) = trouble {
+            outln!("{trouble}");
+        }
     }
     Ok(
         report.map_or(exit::of(bridgepoint_protocol::claims::Verdict::Unknown), |r| {
             exit::of(r.claimed_verdict())
         }),
     )
+}
+
+/// How the running daemon's delivery stands; `None` where none runs, or it does not say.
+async fn standing(place: &Where) -> Option<Standing> {
+    let asked = async {
+        let mut answers = socket::ask(&place.state.join("agent.sock"), &Request::Delivery)
+            .await
+            .ok()??;
+        match answers.next().await.ok()?? {
+            Answer::Delivery(standing) => standing,
+            _ => None,
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(2), asked).await.ok()?
 }
 
 pub(super) fn baseline_show(place: &Where, json: bool) -> Outcome {

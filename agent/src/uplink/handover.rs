@@ -61,7 +61,7 @@ impl Driver {
             return;
         };
         if self.trial.due(now)
-            && session.publish(Tag::Enrol, &self.topic(RoomTopic::Enrol), false, sealed.jws) != Put::Busy
+            && session.publish(Tag::Enrol, &self.topic(RoomTopic::Enrol), false, sealed.jws) == Put::Done
         {
             self.trial.sent(now, false);
         }
@@ -108,9 +108,8 @@ impl Driver {
             // The broker shows what it has kept to whoever subscribes again: the hub's key.
             self.subscribe(session);
         }
-        self.delivery
-            .enrolling()
-            .again_after(clock::instant(), Duration::ZERO);
+        let now = clock::instant();
+        self.delivery.enrolling().again_after(now, Duration::ZERO);
         self.offer(session);
     }
 }

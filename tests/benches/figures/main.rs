@@ -6,6 +6,7 @@
 //! * [`hub`]: reports verified, stored and receipted on one core, beside the bare signature checks.
 //! * [`verify`]: a whole logbook verified, beside the bare signature checks.
 //! * [`append`]: an entry kept in the logbook, beside the bare write and sync of its bytes.
+//! * [`drain`]: thirty days of reports handed over, and the memory that it takes.
 //! * [`media`]: a child process for each sound, beside the start of `true`.
 //!
 //! Words on the command line choose among these; without one it is all of them.
@@ -19,6 +20,7 @@
 
 mod append;
 mod check;
+mod drain;
 mod hub;
 mod idle;
 mod measure;
@@ -42,7 +44,9 @@ use bridgepoint_tests::scenario::{Line, Setting, Stage};
 use table::Row;
 
 /// What can be chosen.
-const PARTS: [&str; 7] = ["check", "wedged", "idle", "hub", "append", "verify", "media"];
+const PARTS: [&str; 8] = [
+    "check", "wedged", "idle", "hub", "append", "verify", "media", "drain",
+];
 
 fn main() -> Result<()> {
     // cargo adds an option of its own.
@@ -86,6 +90,10 @@ fn main() -> Result<()> {
     if wants("append") {
         eprintln!("entries of the logbook ...");
         rows.extend(append::appended(&stage)?);
+    }
+    if wants("drain") {
+        eprintln!("a box that comes back after thirty days ...");
+        rows.extend(drain::drained(&dir.path().join("drain"))?);
     }
     if wants("media") {
         eprintln!("a process for each sound ...");

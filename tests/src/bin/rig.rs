@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Result;
+use bridgepoint_tests::rig::drain::{Drain, THIRTY_DAYS};
 use bridgepoint_tests::rig::kill::{Kind, Rig};
 use bridgepoint_tests::rig::network::Net;
 use bridgepoint_tests::rig::tally::Tally;
@@ -43,6 +44,15 @@ enum Which {
         /// Tell each round.
         #[arg(long)]
         verbose: bool,
+    },
+    /// A box that was away for thirty days comes back, through a broker that is killed again and again.
+    Drain {
+        /// Reports that it has kept.
+        #[arg(long, default_value_t = THIRTY_DAYS)]
+        reports: u64,
+        /// The seed of a run that is to be repeated [default: a new one]
+        #[arg(long)]
+        seed: Option<u64>,
     },
     /// Builds the agent with one line spoilt after the other: the rigs have to find each.
     Mutants {
@@ -86,6 +96,7 @@ fn main() -> ExitCode {
             backlog,
             verbose,
         } => net(rounds, seed, backlog, verbose),
+        Which::Drain { reports, seed } => drain(reports, seed),
         Which::Mutants { only } => mutant::all(only.as_deref()),
     };
     match ended {
@@ -114,6 +125,20 @@ fn net(rounds: u64, seed: Option<u64>, backlog: u64, verbose: bool) -> Result<bo
     }
     println!("{tally}");
     Ok(wrong.is_none() && tally.holds())
+}
+
+fn drain(reports: u64, seed: Option<u64>) -> Result<bool> {
+    let seed = seed.unwrap_or_else(|| wall_ms().unsigned_abs() % 1_000_000);
+    println!("rig-drain: seed {seed}, {reports} reports");
+    let dir = tempfile::tempdir()?;
+    let rig = Drain {
+        seed,
+        reports,
+        kills: true,
+        burst: 100_000,
+    };
+    println!("{}", rig.run(dir.path())?.tally);
+    Ok(true)
 }
 
 fn rig(kind: Kind, options: Options) -> Result<bool> {

@@ -11,6 +11,9 @@ use serde_json::Value;
 use super::process::{Output, Process, run, succeed};
 use super::{PATIENCE, built, until};
 
+/// The lines of a hub with its own broker.
+const OWN: &str = "address = \"own\"\nlisten = \"127.0.0.1:0\"";
+
 /// A running hub with its own broker.
 #[derive(Debug)]
 pub struct Hub {
@@ -26,9 +29,6 @@ pub struct Hub {
     pub reflector: String,
 }
 
-/// A hub's own broker, at a free port.
-const OWN_BROKER: &str = "address = \"own\"\nlisten = \"127.0.0.1:0\"";
-
 impl Hub {
     /// Starts a hub in `dir` on free ports.
     ///
@@ -43,7 +43,7 @@ impl Hub {
     /// # Errors
     /// When it does not start.
     pub fn start_logging(dir: &Path, log: &'static str) -> Result<Self> {
-        Self::start_at(dir, "", OWN_BROKER, log)
+        Self::start_at(dir, "", OWN, log)
     }
 
     /// Starts a hub with more lines (TOML) in the table `[hub]` of its configuration.
@@ -51,7 +51,7 @@ impl Hub {
     /// # Errors
     /// When it does not start.
     pub fn start_with(dir: &Path, more: &str) -> Result<Self> {
-        Self::start_at(dir, more, OWN_BROKER, "info")
+        Self::start_at(dir, more, OWN, "info")
     }
 
     /// Starts a hub whose rooms come to somebody else's broker, `mqtt://127.0.0.1:PORT`.

@@ -184,7 +184,7 @@ fn deliver_through_a_broker_that_breaks(
             now += Duration::from_secs(1);
             connections += 1;
             delivery.connected();
-        } else {
+        } else if sent.is_empty() {
             delivery.enrolling().taken();
             now += delivery.next_due(now, true);
         }
