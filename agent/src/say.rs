@@ -12,7 +12,9 @@ use bridgepoint_protocol::verdict::{open_points, open_questions};
 
 use crate::calendar;
 use crate::config::Settings;
+use crate::rotation;
 use crate::run::Progress;
+use crate::said::Said;
 
 /// How text is dressed: colours on a terminal, none in a pipe.
 #[derive(Debug, Clone, Copy)]
@@ -242,6 +244,13 @@ pub(crate) fn fingerprint(lang: Lang, kid: &Kid) -> String {
         text::ui(lang, "fingerprint", &Params::new()),
         kid.fingerprint()
     )
+}
+
+/// That the key is another than the one that signed before, which has not handed over to it.
+pub(crate) fn new_key(own: &Kid, lost: &Kid) -> Said {
+    Said::new(rotation::NEW_KEY)
+        .with("fingerprint", own.fingerprint())
+        .with("former", lost.fingerprint())
 }
 
 /// What a configuration amounts to.

@@ -5,12 +5,16 @@ use std::io;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
-use crate::disk::{self, RealDisk};
+use crate::disk::{self, Disk as _, RealDisk};
 use crate::said::{PROGRAM, Said, Say};
 
 /// A state directory.
 #[derive(Debug, Clone)]
-pub(crate) struct StateDir(PathBuf);
+pub(crate) struct StateDir {
+    dir: PathBuf,
+    /// Where the service manager has put this service's credentials.
+    credentials: Option<PathBuf>,
+}
 
 /// The right to write in a state directory; given back when dropped.
 #[derive(Debug)]
@@ -43,17 +47,31 @@ impl Say for LockError {
 impl StateDir {
     /// A state directory at `path`; nothing is created yet.
     pub(crate) fn new(path: PathBuf) -> Self {
-        Self(path)
+        Self {
+            dir: path,
+            credentials: None,
+        }
+    }
+
+    /// The same, of a service whose manager has put credentials there (`$CREDENTIALS_DIRECTORY`).
+    pub(crate) fn with_credentials(self, credentials: Option<PathBuf>) -> Self {
+        Self { credentials, ..self }
+    }
+
+    /// The credential of this name, where the service manager has handed one over.
+    pub(crate) fn credential(&self, name: &str) -> Option<PathBuf> {
+        let file = self.credentials.as_ref()?.join(name);
+        file.exists().then_some(file)
     }
 
     /// Where it is.
     pub(crate) fn path(&self) -> &Path {
-        &self.0
+        &self.dir
     }
 
     /// A file or directory in it.
     pub(crate) fn join(&self, name: &str) -> PathBuf {
-        self.0.join(name)
+        self.dir.join(name)
     }
 
     /// Creates the directory (0700) where it is missing and takes the right to write in it.
@@ -61,8 +79,8 @@ impl StateDir {
     /// # Errors
     /// [`LockError`].
     pub(crate) fn lock(&self) -> Result<StateLock, LockError> {
-        let wrong = |e| LockError::Io(self.0.clone(), e);
-        create_dir(&self.0).map_err(wrong)?;
+        let wrong = |e| LockError::Io(self.dir.clone(), e);
+        create_dir(&self.dir).map_err(wrong)?;
         let file = OpenOptions::new()
             .create(true)
             .truncate(false)
@@ -72,7 +90,7 @@ impl StateDir {
             .map_err(wrong)?;
         match rustix::fs::flock(&file, rustix::fs::FlockOperation::NonBlockingLockExclusive) {
             Ok(()) => Ok(StateLock(file)),
-            Err(rustix::io::Errno::WOULDBLOCK) => Err(LockError::Taken(self.0.clone())),
+            Err(rustix::io::Errno::WOULDBLOCK) => Err(LockError::Taken(self.dir.clone())),
             Err(e) => Err(wrong(e.into())),
         }
     }
@@ -86,6 +104,11 @@ pub(crate) fn create_dir(path: &Path) -> io::Result<()> {
 /// Replaces a file so that a power cut leaves the old or the new one, whole (0600).
 pub(crate) fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
     disk::replace(&RealDisk, path, bytes)
+}
+
+/// Makes names in a directory durable.
+pub(crate) fn sync_dir(path: &Path) -> io::Result<()> {
+    RealDisk.sync_dir(path)
 }
 
 #[cfg(test)]

@@ -13,7 +13,7 @@ use bridgepoint_protocol::claims::{
     Attest, ClockState, Contact, EntryLink, Event, Finding, Plan, Receipt, Report, Scope, Status, Trigger,
     TriggerKind,
 };
-use bridgepoint_protocol::envelope::{Kind, Sealed, SigningKey};
+use bridgepoint_protocol::envelope::{Kid, Kind, Sealed, SigningKey, VerifyingKey};
 use bridgepoint_protocol::rotation::KEY_EVENT;
 use bridgepoint_protocol::verdict::verdict;
 use serde_json::Value;
@@ -24,10 +24,12 @@ use crate::calendar::{self, Calendar, PlanError, Taken};
 use crate::carry::carry;
 use crate::clock;
 use crate::config::Settings;
-use crate::key::{self, KeyError};
+use crate::key::KeyError;
+use crate::key::known::Known;
 use crate::line::PlannedLine;
 use crate::logbook::{self, Logbook, LogbookError, Stamp, Weight, last_full_report};
 use crate::pin::{Pin, PinError};
+use crate::rotation::{self, Found, Rotation};
 use crate::run::{LogbookKeys, Progress, Run, Tools};
 use crate::said::{Said, Say};
 use crate::schedule::{self, Clocks};
@@ -47,6 +49,12 @@ pub(crate) struct Station {
     media: Program,
     boot: String,
     receipts: watch::Sender<u64>,
+    /// The change to the next key, while one is under way.
+    pub(crate) rotation: Mutex<Option<Rotation>>,
+    /// Told whenever such a change has ended.
+    pub(crate) rotated: watch::Sender<()>,
+    /// The key that signed before, where it is gone without having handed over.
+    pub(crate) lost_key: Option<Kid>,
     _lock: StateLock,
 }
 
@@ -131,17 +139,17 @@ impl Station {
     /// [`StartError`].
     pub(crate) fn open(settings: Settings, state: StateDir, media: Program) -> Result<Arc<Self>, StartError> {
         let lock = state.lock()?;
-        let key = key::load_or_make(&state)?;
+        let Found { key, lost } = rotation::find(&state, &state.join("logbook"))?;
         let mut book = Logbook::open(&state, settings.address.clone())?;
         let pin = Pin::load(&state)?;
-        let calendar = Calendar::load(&state, pin.verifying().as_ref(), &settings.address);
+        let calendar = Calendar::load(&state, &pin.holding(), &settings.address);
         // Its challenge came with no line of the logbook.
-        if let Some(plan) = calendar.plan(pin.verifying().as_ref())
+        if let Some(plan) = calendar.plan(&pin.holding())
             && let Some(nonce) = &plan.nonce
         {
             book.kept_challenge(nonce, plan.issued_ms);
         }
-        Ok(Arc::new(Self {
+        let station = Arc::new(Self {
             settings: Arc::new(settings),
             state,
             key: RwLock::new(Arc::new(key)),
@@ -152,8 +160,14 @@ impl Station {
             media,
             boot: boot_id(),
             receipts: watch::channel(0).0,
+            rotation: Mutex::default(),
+            rotated: watch::channel(()).0,
+            lost_key: lost,
             _lock: lock,
-        }))
+        });
+        station.say_new_key();
+        station.resume_rotation();
+        Ok(station)
     }
 
     /// The key that the box signs with now.
@@ -161,12 +175,16 @@ impl Station {
         Arc::clone(&self.key.read().unwrap_or_else(PoisonError::into_inner))
     }
 
+    /// Another key signs from now on. Whoever calls this holds the logbook, so that no entry is made meanwhile.
+    pub(crate) fn put_key(&self, key: Arc<SigningKey>) {
+        *self.key.write().unwrap_or_else(PoisonError::into_inner) = key;
+    }
+
     /// Writes into the logbook what has happened just now, as an event with a code of the texts. What is not about the box's
     /// key is left out first when the disk is full.
     ///
     /// # Errors
     /// [`LogbookError`].
-    #[allow(dead_code)] // its first callers come with the next changes
     pub(crate) fn note(
         &self,
         kind: &str,
@@ -215,10 +233,26 @@ impl Station {
         self.pin.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The province's plan of meetings, as long as the key that signed it is the pinned one.
+    /// Lets the hub's pinned key go, for the next one that it shows.
+    ///
+    /// # Errors
+    /// [`PinError`]; it is pinned as before then.
+    pub(crate) fn release_hub(&self) -> Result<(), PinError> {
+        {
+            let mut pin = self.pin();
+            let released = pin.clone().released();
+            released.save(&self.state)?;
+            *pin = released;
+        }
+        // A plan that it had signed is void.
+        self.plan_changed();
+        Ok(())
+    }
+
+    /// The province's plan of meetings, as long as the key that signed it is the pinned one, or has handed over to it.
     pub(crate) fn plan(&self) -> Option<Arc<Plan>> {
-        let hub = self.pin().verifying();
-        self.calendar().plan(hub.as_ref())
+        let hub = self.pin().holding();
+        self.calendar().plan(&hub)
     }
 
     /// Takes a plan that came: verified, kept, its challenge answered by the next entry.
@@ -226,9 +260,9 @@ impl Station {
     /// # Errors
     /// [`PlanError`]; after [`PlanError::Io`] it is followed all the same.
     pub(crate) fn take_plan(&self, jws: &[u8]) -> Result<Taken, PlanError> {
-        let hub = self.pin().verifying();
+        let hub = self.pin().holding();
         let room = &self.settings.address;
-        let taken = self.calendar().take(jws, hub.as_ref(), room, &self.state);
+        let taken = self.calendar().take(jws, &hub, room, &self.state);
         if matches!(taken, Ok(Taken::New) | Err(PlanError::Io(..))) {
             if let Some(nonce) = self.plan().and_then(|plan| plan.nonce.clone()) {
                 self.book().challenge(nonce);
@@ -411,12 +445,22 @@ impl Station {
             roots: self.roots(),
             logbook: self.logbook_dir(),
             keys: LogbookKeys {
-                agent: vec![self.key().verifying()],
+                agent: self.own_keys(),
                 hub: self.pin().all_verifying(),
             },
             book: self.book().condition(),
             planned_line,
         }
+    }
+
+    /// Every key that this box signs or has signed with, as far as that is known.
+    fn own_keys(&self) -> Vec<VerifyingKey> {
+        let own = self.key().verifying();
+        let known = Known::load(&self.state).unwrap_or_else(|error| {
+            tracing::error!(%error, "entries that former keys have signed cannot be verified");
+            Known::default()
+        });
+        known.with(&own, false).verifying()
     }
 
     fn stamp(&self) -> Stamp {

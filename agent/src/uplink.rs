@@ -4,6 +4,7 @@
 //! [`Delivery`] is the pure part (what to offer now, and when next); this file drives it over MQTT.
 
 mod delivery;
+mod handover;
 mod hear;
 pub(crate) mod mqtt;
 mod readiness;
@@ -14,12 +15,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bridgepoint_protocol::WIRE_VERSION;
-use bridgepoint_protocol::claims::{Enrol, Presence, PresenceState};
+use bridgepoint_protocol::claims::{Presence, PresenceState};
 use bridgepoint_protocol::envelope::{Kid, Kind, Sealed, seal};
 use bridgepoint_protocol::topic::{HubTopic, RoomTopic, Topic};
-use tokio::sync::{mpsc, watch};
+use serde::{Deserialize, Serialize};
+use tokio::sync::{mpsc, oneshot, watch};
 
 pub(crate) use delivery::Delivery;
+pub(crate) use handover::Enrolment;
 
 use crate::calendar;
 use crate::clock;
@@ -31,7 +34,8 @@ use crate::station::Station;
 use mqtt::{Connect, Happened, Session, Tag};
 
 /// How delivery stands, for people.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub(crate) enum Standing {
     /// Connecting for the first time.
     Connecting,
@@ -105,6 +109,11 @@ impl Say for UplinkError {
 enum Nudge {
     /// There is something new in the logbook.
     NewEntry,
+    /// A person has asked for the enrolment: see [`Uplink::enrol_anew`].
+    Enrol {
+        afresh: bool,
+        begun: oneshot::Sender<()>,
+    },
     /// Say good-bye and end.
     Stop,
 }
@@ -146,6 +155,7 @@ impl Uplink {
             nudged,
             delivery: Delivery::default(),
             enrolment: None,
+            trial: Delivery::default(),
             subscribed: true,
             present,
             pulse,
@@ -189,6 +199,8 @@ struct Driver {
     delivery: Delivery,
     /// The enrolment that waits for its receipt: always the same text, so that its receipt is known.
     enrolment: Option<Sealed>,
+    /// When the next key's enrolment goes again, while the box changes over to it.
+    trial: Delivery,
     /// False when the broker has refused a subscription: it is asked again with the next enrolment.
     subscribed: bool,
     /// How the box stands; `None` before the daemon has looked.
@@ -237,7 +249,7 @@ impl Driver {
         loop {
             tokio::select! {
                 () = &mut over => return false,
-                nudge = self.nudged.recv() => return !matches!(nudge, Some(Nudge::NewEntry)),
+                nudge = self.nudged.recv() => return matches!(nudge, Some(Nudge::Stop) | None),
                 () = beat(&mut self.pulse) => {}
             }
         }
@@ -252,7 +264,7 @@ impl Driver {
         let mut session = Session::new(&self.connect);
         let mut connected = false;
         loop {
-            let next_due = self.delivery.next_due(clock::instant(), self.enrolled());
+            let next_due = self.next_due();
             let happened = tokio::select! {
                 happened = session.next() => happened,
                 () = tokio::time::sleep(next_due), if connected => {
@@ -263,6 +275,13 @@ impl Driver {
                     Some(Nudge::NewEntry) => {
                         self.offer(&mut session);
                         self.publish_readiness(&mut session);
+                        continue;
+                    }
+                    Some(Nudge::Enrol { afresh, begun }) => {
+                        if connected {
+                            self.enrol_anew(&mut session, afresh);
+                            let _gone = begun.send(());
+                        }
                         continue;
                     }
                     Some(Nudge::Stop) | None if connected => return self.leave(session, session_id).await,
@@ -301,6 +320,7 @@ impl Driver {
     /// On a fresh connection: listen, say that the box is there, offer what waits.
     fn greet(&mut self, session: &mut Session, session_id: u64) {
         self.delivery.connected();
+        self.trial.connected();
         self.subscribe(session);
         let state = self.presence(PresenceState::Init, session_id);
         session.publish(Tag::Status, &self.topic(RoomTopic::State), true, state);
@@ -356,6 +376,7 @@ impl Driver {
             }
             return;
         }
+        self.offer_trial(session, now);
         let outbox = self.station.book().outbox();
         for seq in self.delivery.due(&outbox, now) {
             let outgoing = match self.station.book().outgoing(seq) {
@@ -434,17 +455,5 @@ async fn beat(pulse: &mut Option<Pulse>) {
 
 /// A box's request to be trusted, signed with the key that it asks for.
 fn enrolment(station: &Station) -> Result<Sealed, String> {
-    let settings = &station.settings;
-    let claims = Enrol {
-        v: WIRE_VERSION,
-        org: settings.address.org.clone(),
-        room: settings.address.room.clone(),
-        iat: clock::wall_ms().div_euclid(1000),
-        jwk: station.key().verifying().jwk(),
-        former: None,
-        name: settings.name.clone(),
-        area: settings.area.clone(),
-        contacts: settings.contacts.clone(),
-    };
-    seal(&station.key(), Kind::Enrol, &claims).map_err(|e| e.to_string())
+    seal(&station.key(), Kind::Enrol, &station.enrol_claims()).map_err(|e| e.to_string())
 }

@@ -3,7 +3,8 @@
 //
 //     node verify_logbook.mjs box.jwk hub.jwk 2026-10.log 2026-11.log
 //
-// box.jwk: the box's public key (bridgepoint-agent key show --json). hub.jwk: the hub's (bridgepoint-hub key show --json).
+// box.jwk: the box's public key (bridgepoint-agent key show --json), the first one is enough: where it hands over to another
+// one, that one is followed. hub.jwk: the hub's (bridgepoint-hub key show --json). A set of keys ({"keys": [...]}) will do.
 // The files are months in order, from any month on. It ends with 0 when every signature, number and link holds.
 
 import { createHash, createPublicKey, verify } from "node:crypto";
@@ -16,49 +17,104 @@ if (books.length === 0) {
   process.exit(64);
 }
 
-function key(file) {
+const sha256 = (text) => createHash("sha256").update(text, "latin1").digest("base64url");
+// RFC 7638: the hash of the three members in this order.
+const kidOf = ({ crv, kty, x }) => sha256(JSON.stringify({ crv, kty, x }));
+const known = (jwks) => new Map(jwks.map((jwk) => [kidOf(jwk), createPublicKey({ key: jwk, format: "jwk" })]));
+
+function keys(file) {
   const said = JSON.parse(readFileSync(file, "utf8"));
   // bridgepoint-hub prints the key together with its fingerprint.
-  return createPublicKey({ key: said.jwk ?? said, format: "jwk" });
+  return known((said.keys ?? [said, ...(said.former ?? [])]).map((key) => key.jwk ?? key));
 }
-const json = (part) => JSON.parse(Buffer.from(part, "base64url").toString("utf8"));
-const [box, hub] = [key(boxFile), key(hubFile)];
-let number = null;
-let last = null;
-const hashes = new Map();
-const witnessed = new Set();
 
-function wrong(where, why) {
-  console.error(`${where}: ${why}`);
-  process.exit(1);
+function need(holds, why) {
+  if (!holds) throw new Error(why);
+}
+
+function header(line) {
+  const parts = line.split(".");
+  const written = (part) => Buffer.from(part, "base64url").toString("base64url") === part;
+  need(parts.length === 3 && parts.every(written), "no compact JWS, or not as it was written");
+  return JSON.parse(Buffer.from(parts[0], "base64url").toString("utf8"));
+}
+
+// The claims of a line that one of these keys has signed: the key and the algorithm are chosen here, never by the line.
+function opened(line, keyring) {
+  const { alg, kid, ...more } = header(line);
+  need(alg === "EdDSA", `signed by ${alg}`);
+  for (const member of ["jwk", "jku", "x5u", "x5c", "b64", "crit"]) need(!(member in more), `a header with ${member}`);
+  need(keyring.has(kid), `signed by a key that is not known: ${kid}`);
+  const [signed, signature] = [line.slice(0, line.lastIndexOf(".")), line.slice(line.lastIndexOf(".") + 1)];
+  const good = verify(null, Buffer.from(signed, "latin1"), keyring.get(kid), Buffer.from(signature, "base64url"));
+  need(good, "the signature does not hold");
+  return JSON.parse(Buffer.from(line.split(".")[1], "base64url").toString("utf8"));
+}
+
+// The next key, when this event hands over to one that says so itself.
+function successor(event, signer) {
+  try {
+    const { jwk, proof } = event.params;
+    const [next, typ] = [known([jwk]), header(proof).typ];
+    const enrol = opened(proof, next);
+    const follows = typ === "bp-enrol+jws" && enrol.former === signer && kidOf(enrol.jwk) === kidOf(jwk);
+    return follows && enrol.org === event.org && enrol.room === event.room ? next : [];
+  } catch {
+    return [];
+  }
+}
+
+let [box, hub] = [keys(boxFile), keys(hubFile)];
+let [first, number, last, signer] = [null, null, null, null];
+const [hashes, witnessed, former] = [new Map(), new Set(), new Set()];
+
+// What stands before the first line that was read is not judged.
+function isThere({ seq, hash }, why) {
+  if (first === null || seq < first) return false;
+  need(hashes.get(seq) === hash, why);
+  return true;
+}
+
+function step(line) {
+  const { typ, kid } = header(line);
+  need(entries.has(typ) || typ === "bp-receipt+jws", `a ${typ} does not belong into a logbook`);
+  const claims = opened(line, typ === "bp-receipt+jws" ? hub : box);
+  const { seq, prev, witness } = claims;
+  if (typ === "bp-receipt+jws") {
+    isThere(claims, `a receipt for entry ${seq} that does not stand before it`);
+    witnessed.add(seq);
+    return;
+  }
+  let before = seq - 1;
+  // It stands directly after what it declares missing.
+  if (typ === "bp-gap+jws" && 1 <= claims.from && claims.from <= claims.to && claims.to === before) before = claims.from - 1;
+  need(number === null || number === before, `entry ${seq} does not follow entry ${number}`);
+  need(prev === (last ?? (before === 0 ? "A".repeat(43) : prev)), `entry ${seq} does not name the entry before it`);
+  need(!former.has(kid), `entry ${seq} is signed by a key that had been replaced`);
+  if (witness && isThere(witness, `entry ${seq} names another entry ${witness.seq}`)) {
+    need(witnessed.has(witness.seq), `the receipt for entry ${witness.seq} is not there`);
+  }
+  if (signer !== null && signer !== kid) former.add(signer);
+  if (typ === "bp-event+jws" && claims.kind === "key" && claims.code === "key.rotated") {
+    box = new Map([...successor(claims, kid), ...box]);
+  }
+  [first, number, last, signer] = [first ?? seq, seq, sha256(line), kid];
+  hashes.set(seq, last);
+  console.log(`${seq}\t${typ}\t${claims.verdict ?? ""}`);
 }
 
 for (const book of books) {
-  const lines = readFileSync(book, "latin1").split("\n").filter((line) => line !== "");
+  const lines = readFileSync(book, "latin1").split("\n");
+  const ended = lines.at(-1) === "";
+  if (ended) lines.pop();
   lines.forEach((line, index) => {
-    const where = `${book}:${index + 1}`;
-    const [header, payload, signature, ...more] = line.split(".");
-    if (signature === undefined || more.length > 0) wrong(where, "no compact JWS");
-    const { typ, alg } = json(header);
-    const receipt = typ === "bp-receipt+jws";
-    if (alg !== "EdDSA" || !(receipt || entries.has(typ))) wrong(where, `a ${typ} by ${alg} does not belong here`);
-    const signed = Buffer.from(`${header}.${payload}`, "latin1");
-    // The key is chosen here, never by the line.
-    const good = verify(null, signed, receipt ? hub : box, Buffer.from(signature, "base64url"));
-    if (!good) wrong(where, "the signature does not hold");
-    const claims = json(payload);
-    if (receipt) {
-      if ((hashes.get(claims.seq) ?? claims.hash) !== claims.hash) wrong(where, `a receipt for another entry ${claims.seq}`);
-      witnessed.add(claims.seq);
-      return;
+    try {
+      step(line);
+    } catch (error) {
+      const cut = !ended && index === lines.length - 1 ? " (the file ends in this line: it may be cut off)" : "";
+      console.error(`${book}:${index + 1}: ${error.message}${cut}`);
+      process.exit(1);
     }
-    const expected = number === null ? claims.seq : number + 1;
-    const before = last ?? (claims.seq === 1 ? "A".repeat(43) : claims.prev);
-    if (claims.seq !== expected || claims.prev !== before) wrong(where, `entry ${claims.seq} does not follow entry ${number}`);
-    number = claims.seq;
-    last = createHash("sha256").update(line, "latin1").digest("base64url");
-    hashes.set(number, last);
-    console.log(`${number}\t${typ}\t${claims.verdict ?? ""}`);
   });
 }
 const open = [...hashes.keys()].filter((seq) => !witnessed.has(seq));

@@ -84,7 +84,19 @@ enum RoomCmd {
     /// Duyệt khóa của hộp kiểm tra · approve a box's key
     Approve(DecideArgs),
     /// Thu hồi khóa của hộp kiểm tra · revoke a box's key
-    Revoke(DecideArgs),
+    Revoke {
+        #[command(flatten)]
+        args: DecideArgs,
+        /// Số mục trong sổ nhật ký mà từ đó trở đi không tin nữa [mục sau mục mới nhất đã nhận] · the entry from
+        /// which on it is trusted no more [the one after the newest that is held]
+        #[arg(long, value_name = "SEQ", value_parser = clap::value_parser!(u64).range(1..=1 << 62))]
+        from: Option<u64>,
+    },
+    /// Duyệt trước theo danh sách CSV: org,room,fingerprint[,name] · approve in advance, from a list
+    Import {
+        /// Tệp CSV · the list
+        file: PathBuf,
+    },
 }
 
 #[derive(Debug, Args)]
@@ -180,6 +192,8 @@ enum KeyCmd {
         #[arg(long)]
         json: bool,
     },
+    /// Thay khóa; các hộp tự chuyển theo · replace the key; boxes follow by themselves
+    Rotate,
 }
 
 fn parse_lang(word: &str) -> Result<Lang, String> {
@@ -285,7 +299,17 @@ fn command(command: &Cmd, place: Place, out: &mut impl std::io::Write) -> Result
         Cmd::Room(RoomCmd::List { json }) => rooms::list(&store, *json, lang, now_ms, out),
         Cmd::Room(RoomCmd::Show { at, json }) => rooms::show(&store, &address(at)?, *json, lang, now_ms, out),
         Cmd::Room(RoomCmd::Approve(args)) => rooms::approve(&store, &wish(args)?, lang, now_ms, out),
-        Cmd::Room(RoomCmd::Revoke(args)) => rooms::revoke(&store, &wish(args)?, lang, now_ms, out),
+        Cmd::Room(RoomCmd::Revoke { args, from }) => {
+            let wish = rooms::Wish {
+                from: *from,
+                ..wish(args)?
+            };
+            rooms::revoke(&store, &wish, lang, now_ms, out)
+        }
+        Cmd::Room(RoomCmd::Import { file }) => {
+            let orgs = place.settings.as_ref().map(|settings| settings.orgs.as_slice());
+            rooms::import(&store, &place.state, file, orgs, lang, now_ms, out)
+        }
         Cmd::Meeting(MeetingCmd::Add(args)) => {
             let orgs = place.settings.as_ref().map(|settings| settings.orgs.as_slice());
             meetings::add(&store, &args.wish(), orgs, lang, now_ms, out)
@@ -297,21 +321,19 @@ fn command(command: &Cmd, place: Place, out: &mut impl std::io::Write) -> Result
         Cmd::Meeting(MeetingCmd::Cancel { id }) => meetings::cancel(&store, id, lang, now_ms, out),
         Cmd::Key(KeyCmd::Init) => {
             let (signing, made) = key::read_or_make(&place.state)?;
-            key::show(&signing, Some(made), false, lang, out)
+            key::show(&signing, &[], Some(made), false, lang, out)
         }
         Cmd::Key(KeyCmd::Show { json }) => match key::read(&place.state)? {
-            Some(signing) => key::show(&signing, None, *json, lang, out),
-            None => Err(Trouble::no(both(
-                format!(
-                    "Chưa có khóa trong {}. Chạy: bridgepoint-hub key init",
-                    place.state.display()
-                ),
-                format!(
-                    "There is no key in {}. Run: bridgepoint-hub key init",
-                    place.state.display()
-                ),
-            ))),
+            Some(signing) => {
+                let former = key::former(&place.state, &signing)?;
+                key::show(&signing, &former, None, *json, lang, out)
+            }
+            None => Err(key::no_key(&place.state)),
         },
+        Cmd::Key(KeyCmd::Rotate) => {
+            let runs = serve::is_up(&place.state);
+            key::replace(&place.state, runs, lang, now_ms, out)
+        }
         Cmd::Reflector { listen, budget_kbps } => {
             let written = place.settings.and_then(|settings| settings.reflector);
             let usual = config::Reflector::default();
@@ -324,8 +346,14 @@ fn command(command: &Cmd, place: Place, out: &mut impl std::io::Write) -> Result
             )
         }
         Cmd::Verify { file } => {
-            let hub = key::read(&place.state)?.map(|signing| signing.verifying());
-            proof::verify(file, &store, hub, lang, out)
+            // Receipts of former keys are as good as they were.
+            let mut hub = Vec::new();
+            if let Some(signing) = key::read(&place.state)? {
+                let former = key::former(&place.state, &signing)?;
+                hub.push(signing.verifying());
+                hub.extend(former.iter().filter_map(key::Former::key));
+            }
+            proof::verify(file, &store, &hub, lang, out)
         }
     }
 }
@@ -363,6 +391,7 @@ fn wish(args: &DecideArgs) -> Result<rooms::Wish, Trouble> {
     Ok(rooms::Wish {
         at: address(&args.at)?,
         fingerprint: args.fingerprint.clone(),
+        from: None,
         yes: args.yes,
     })
 }

@@ -15,10 +15,11 @@ use crate::challenge::Challenger;
 use crate::desk::plan::Plans;
 use crate::fleet::{Standing, standing};
 use crate::keyring::{KeyState, Keyring, RoomKey};
-use crate::store::{Store, StoreError};
+use crate::store::{Store, StoreError, keyring};
 
 mod answer;
 mod keep;
+mod keys;
 mod plan;
 
 /// The same gap is asked for again after this, milliseconds.
@@ -110,6 +111,8 @@ struct Work {
     receipts: Vec<Owed>,
     touched: BTreeSet<RoomAddress>,
     forks: Vec<(RoomAddress, u64)>,
+    /// True when keys have changed in a way that only the store knows whole.
+    keys_stale: bool,
 }
 
 /// A receipt that is owed.
@@ -134,7 +137,7 @@ impl<S: Store> Desk<S> {
         board: Arc<Board>,
     ) -> Result<Self, StoreError> {
         let mark = store.change_mark()?;
-        let keyring = Keyring::new(store.keys()?);
+        let keyring = keyring(&store)?;
         let mut rows = Vec::new();
         for at in store.rooms()? {
             if let Some(kept) = store.kept(&at)? {
@@ -186,13 +189,17 @@ impl<S: Store> Desk<S> {
             Ok(done) => done,
             Err(e) => {
                 // What was learnt in this group is not true: read again what is.
-                if let Ok(keys) = self.store.keys() {
-                    self.keyring = Keyring::new(keys);
+                if let Ok(ring) = keyring(&self.store) {
+                    self.keyring = ring;
                     self.access_stale = true;
                 }
                 return Err(e);
             }
         };
+        if work.keys_stale {
+            self.keyring = keyring(&self.store).unwrap_or_else(|_| self.keyring.clone());
+            self.access_stale = true;
+        }
         let mut answer = Answer {
             publish: Vec::with_capacity(work.receipts.len()),
             ..Answer::default()
@@ -283,7 +290,7 @@ impl<S: Store> Desk<S> {
     /// Another process has written: `room approve` or `room revoke`. Only when all of it is read is it believed, so
     /// that a database that fails now is asked again and no approval goes without its receipt.
     fn learn_decisions(&mut self, now_ms: i64, publish: &mut Vec<Publish>) -> Result<(), StoreError> {
-        let ring = Keyring::new(self.store.keys()?);
+        let ring = keyring(&self.store)?;
         let unchanged = |key: &&RoomKey| self.keyring.keys_of(&key.at).any(|k| k == *key);
         let changed: Vec<RoomKey> = ring.iter().filter(|key| !unchanged(key)).cloned().collect();
         let rows = self.rows_now(changed.iter().map(|key| &key.at).collect(), now_ms)?;

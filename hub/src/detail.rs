@@ -11,6 +11,7 @@ use serde::Serialize;
 use crate::fleet::{RoomState, merged, standing, state};
 use crate::keyring::{KeyState, RoomKey};
 use crate::rooms::agenda;
+use crate::say::{Sentence, both};
 use crate::store::{PastRun, Store, StoreError};
 
 /// Runs of the past that are shown.
@@ -53,6 +54,12 @@ pub struct KeyRow {
     pub fingerprint: String,
     /// What was decided.
     pub state: KeyState,
+    /// The first number of the room's chain that it may sign.
+    pub from: u64,
+    /// The last one, when there is one: it was revoked or handed over after it. 0 for a key that may sign nothing.
+    pub to: Option<u64>,
+    /// The key that handed over to it.
+    pub former: Option<String>,
     /// First heard, UTC milliseconds.
     pub first_ms: i64,
     /// Heard last, UTC milliseconds.
@@ -87,9 +94,36 @@ impl From<&RoomKey> for KeyRow {
             kid: key.kid.to_string(),
             fingerprint: key.kid.fingerprint(),
             state: key.state,
+            from: key.from,
+            to: key.end.map(|end| if end > key.from { end - 1 } else { 0 }),
+            former: key.former.as_ref().map(ToString::to_string),
             first_ms: key.first_ms,
             last_ms: key.last_ms,
             decided_ms: key.decided_ms,
+        }
+    }
+}
+
+impl KeyRow {
+    /// The entries that it may sign, in words; `None` for any, and before it was ever trusted.
+    #[must_use]
+    pub fn range(&self) -> Option<Sentence> {
+        let from = self.from;
+        match self.to {
+            Some(0) => Some(both("không ký mục nào", "signs no entry")),
+            Some(to) if from > 1 => Some(both(
+                format!("ký các mục {from}–{to}"),
+                format!("signs entries {from} to {to}"),
+            )),
+            Some(to) => Some(both(
+                format!("ký đến mục {to}"),
+                format!("signs entries up to {to}"),
+            )),
+            None if from > 1 => Some(both(
+                format!("ký từ mục {from}"),
+                format!("signs from entry {from} on"),
+            )),
+            None => None,
         }
     }
 }

@@ -37,6 +37,15 @@ pub fn create(path: &Path, bytes: &[u8]) -> io::Result<()> {
     sync_dir_of(path)
 }
 
+/// Moves a file over another in the same directory: after this call it is there, also after a power cut.
+///
+/// # Errors
+/// As the system says.
+pub fn rename(from: &Path, to: &Path) -> io::Result<()> {
+    fs::rename(from, to)?;
+    sync_dir_of(to)
+}
+
 fn write_beside(path: &Path, bytes: &[u8]) -> io::Result<std::path::PathBuf> {
     let mut name = path.file_name().unwrap_or_default().to_owned();
     name.push(format!(".{}.new", std::process::id()));

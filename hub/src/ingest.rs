@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use bridgepoint_protocol::chain::{Link, Neighbours, Placement, place};
+use bridgepoint_protocol::chain::{Link, Neighbours, Placement, follows, place};
 use bridgepoint_protocol::claims::{Attest, Enrol, EntryLink, Event, Gap, Presence, Report};
 use bridgepoint_protocol::envelope::{
     EntryHash, Kid, Kind, MAX_ENVELOPE, OpenError, Opened, VerifyingKey, open, open_enrolment,
@@ -56,6 +56,8 @@ pub struct Entry {
     pub at: RoomAddress,
     /// Which of the room's chains.
     pub chain: u32,
+    /// The key that signed it.
+    pub kid: Kid,
     /// Number, predecessor, hash.
     pub link: Link,
     /// When it was signed, UTC seconds, by the box's clock.
@@ -66,6 +68,17 @@ pub struct Entry {
     pub body: Body,
     /// The exact text that was signed.
     pub jws: String,
+}
+
+impl Entry {
+    /// The number of the entry that this one follows; 0 for nothing.
+    fn follows(&self) -> u64 {
+        let declared = match &self.body {
+            Body::Gap(gap) => gap.declared(),
+            Body::Report(_) | Body::Event(_) | Body::Attest(_) => None,
+        };
+        follows(self.link.seq, declared.as_ref())
+    }
 }
 
 /// What an entry says, as far as the hub acts on it.
@@ -105,7 +118,8 @@ pub struct Enrolment {
     pub key: VerifyingKey,
     /// Hash of the enrolment.
     pub hash: EntryHash,
-    /// What becomes of it: [`Request::Approved`], [`Request::Pending`] or [`Request::Challenger`].
+    /// What becomes of it: [`Request::Approved`], [`Request::Expected`], [`Request::Pending`] or
+    /// [`Request::Challenger`].
     pub request: Request,
     /// What else it says.
     pub claims: Enrol,
@@ -132,16 +146,21 @@ pub fn ingest<E>(
     payload: &[u8],
     orgs: &[Name],
     keyring: &Keyring,
-    around: impl FnOnce(&RoomAddress, u32, u64) -> Result<Neighbours, E>,
+    mut around: impl FnMut(&RoomAddress, u32, u64) -> Result<Neighbours, E>,
 ) -> Result<Outcome, E> {
     let entry = match read(topic, payload, orgs, keyring) {
         Ok(Read::Entry(entry)) => entry,
         Ok(Read::Settled(outcome)) => return Ok(outcome),
         Err(refused) => return Ok(Outcome::Refused(refused)),
     };
-    let held = around(&entry.at, entry.chain, entry.link.seq)?;
-    Ok(match place(&entry.link, &held) {
-        Placement::Accept => Outcome::Accepted(entry),
+    let (seq, before) = (entry.link.seq, entry.follows());
+    let mut held = around(&entry.at, entry.chain, seq)?;
+    if before + 1 != seq {
+        // It stands directly after what it declares missing.
+        held.before = around(&entry.at, entry.chain, before + 1)?.before;
+    }
+    Ok(match place(&entry.link, before, &held) {
+        Placement::Accept | Placement::Ahead { .. } => Outcome::Accepted(entry),
         Placement::Duplicate => Outcome::Duplicate {
             at: entry.at,
             chain: entry.chain,
@@ -189,18 +208,6 @@ fn read(topic: &str, payload: &[u8], orgs: &[Name], keyring: &Keyring) -> Result
     if claimed != at {
         return Err(refuse(Reason::WrongRoom, format!("the claims are {claimed}'s")));
     }
-    let chain = match keyring.standing(&at, &opened.kid) {
-        Standing::Approved { chain } => chain,
-        Standing::Pending => return Err(refuse(Reason::PendingKey, opened.kid.to_string())),
-        Standing::Revoked => return Err(refuse(Reason::RevokedKey, opened.kid.to_string())),
-        Standing::Elsewhere => {
-            return Err(refuse(
-                Reason::WrongRoom,
-                format!("key {} is another room's", opened.kid),
-            ));
-        }
-        Standing::Unknown => return Err(refuse(Reason::UnknownKey, opened.kid.to_string())),
-    };
     // The database counts in signed numbers; a chain of more than 2^62 entries does not exist.
     if link.seq == 0 || link.seq > (1 << 62) {
         return Err(refuse(
@@ -208,6 +215,21 @@ fn read(topic: &str, payload: &[u8], orgs: &[Name], keyring: &Keyring) -> Result
             format!("there is no entry {}", link.seq),
         ));
     }
+    let by = |why| refuse(why, format!("entry {} by {}", link.seq, opened.kid));
+    let chain = match keyring.standing(&at, &opened.kid, link.seq) {
+        Standing::Own { chain } => chain,
+        Standing::Pending => return Err(by(Reason::PendingKey)),
+        Standing::Revoked => return Err(by(Reason::RevokedKey)),
+        Standing::Former => return Err(by(Reason::FormerKey)),
+        Standing::Early => return Err(by(Reason::EarlyKey)),
+        Standing::Elsewhere => {
+            return Err(refuse(
+                Reason::WrongRoom,
+                format!("key {} is another room's", opened.kid),
+            ));
+        }
+        Standing::Unknown => return Err(by(Reason::UnknownKey)),
+    };
     let jws = String::from_utf8(payload.to_vec()).map_err(|e| refuse(Reason::Malformed, e.to_string()))?;
     let place = Link {
         seq: link.seq,
@@ -217,6 +239,7 @@ fn read(topic: &str, payload: &[u8], orgs: &[Name], keyring: &Keyring) -> Result
     Ok(Read::Entry(Box::new(Entry {
         at,
         chain,
+        kid: opened.kid,
         link: place,
         iat: link.iat,
         nonce: link.nonce,
@@ -273,7 +296,8 @@ fn enrolment(at: RoomAddress, payload: &[u8], keyring: &Keyring) -> Result<Outco
     let key = VerifyingKey::from_jwk(&claims.jwk).map_err(|e| refuse(Reason::Malformed, e.to_string()))?;
     let request = keyring.request(&at, &opened.kid);
     match request {
-        Request::Approved | Request::Pending | Request::Challenger => {}
+        Request::Approved | Request::Expected | Request::Pending | Request::Challenger => {}
+        Request::Former => return Err(refuse(Reason::FormerKey, opened.kid.to_string())),
         Request::Revoked => return Err(refuse(Reason::RevokedKey, opened.kid.to_string())),
         Request::Elsewhere => {
             return Err(refuse(

@@ -1,18 +1,22 @@
 //! The hub's signing key: made on first use, kept as PKCS #8 in `<state>/key.pk8`, readable by its owner only.
 //!
-//! Rooms pin it; a new one has to be made known to every room, so it is never replaced by itself.
+//! Rooms pin it; it is replaced only by `key rotate` ([`rotate`]), with the former key's word for the next one.
 
 use std::fs;
 use std::io::{self, Write};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
-use bridgepoint_protocol::envelope::SigningKey;
+use bridgepoint_protocol::envelope::{Kid, SigningKey};
 use bridgepoint_protocol::text::Lang;
 use ring::rand::SystemRandom;
 
 use crate::file;
 use crate::say::{Exit, Trouble, both};
+
+mod rotate;
+
+pub use rotate::{Former, former, published, rotate};
 
 /// Where the key is kept.
 #[must_use]
@@ -85,6 +89,7 @@ pub fn read_or_make(state: &Path) -> Result<(SigningKey, bool), Trouble> {
 /// [`Trouble`] when the output cannot be written.
 pub fn show(
     key: &SigningKey,
+    former: &[Former],
     made: Option<bool>,
     json: bool,
     lang: Lang,
@@ -92,7 +97,16 @@ pub fn show(
 ) -> Result<Exit, Trouble> {
     let (kid, fingerprint, jwk) = (key.kid().as_str(), key.kid().fingerprint(), key.verifying().jwk());
     let text = if json {
-        serde_json::json!({ "jwk": jwk, "kid": kid, "fingerprint": fingerprint }).to_string()
+        let former: Vec<_> = former
+            .iter()
+            .map(|f| {
+                let kid = f.key().map(|key| key.kid());
+                let fingerprint = kid.as_ref().map(Kid::fingerprint);
+                serde_json::json!({ "jwk": f.jwk, "kid": kid, "fingerprint": fingerprint, "replaced_ms": f.replaced_ms })
+            })
+            .collect();
+        serde_json::json!({ "jwk": jwk, "kid": kid, "fingerprint": fingerprint, "former": former })
+            .to_string()
     } else {
         let news = match made {
             Some(true) => both("Đã tạo khóa.\n", "A key was made.\n"),
@@ -110,10 +124,61 @@ pub fn show(
                 news.en
             ),
         );
-        said.in_lang(lang).to_owned()
+        let mut text = said.in_lang(lang).to_owned();
+        for former in former.iter().filter_map(Former::key) {
+            let fingerprint = former.kid().fingerprint();
+            let said = both(
+                format!("Khóa cũ:          {fingerprint}"),
+                format!("Former key:       {fingerprint}"),
+            );
+            text.push('\n');
+            text.push_str(said.in_lang(lang));
+        }
+        text
     };
     writeln!(out, "{text}").map_err(|e| Trouble::output(&e))?;
     Ok(Exit::Done)
+}
+
+/// Replaces the key and says what follows. `runs` is whether a hub is up that has the former key in its memory.
+///
+/// # Errors
+/// [`Trouble`] as [`rotate()`].
+pub fn replace(
+    state: &Path,
+    runs: bool,
+    lang: Lang,
+    now_ms: i64,
+    out: &mut impl Write,
+) -> Result<Exit, Trouble> {
+    let (former, next) = rotate(state, now_ms)?;
+    let (old, new) = (former.kid().fingerprint(), next.kid().fingerprint());
+    let mut said = both(
+        format!(
+            "Đã đổi khóa của máy chủ.\nKhóa cũ:  {old}\nKhóa mới: {new}\nCác hộp đã ghi nhận khóa cũ sẽ tự chuyển sang khóa mới."
+        ),
+        format!(
+            "The hub's key was replaced.\nFormer: {old}\nNew:    {new}\nBoxes that have pinned the former key follow by themselves."
+        ),
+    );
+    if runs {
+        said.vi +=
+            "\nMáy chủ đang chạy vẫn dùng khóa cũ. Khởi động lại ngay: systemctl restart bridgepoint-hub";
+        said.en +=
+            "\nThe hub that runs still has the former key. Restart it now: systemctl restart bridgepoint-hub";
+    }
+    writeln!(out, "{}", said.in_lang(lang)).map_err(|e| Trouble::output(&e))?;
+    Ok(Exit::Done)
+}
+
+/// There is no key in a directory that should have one.
+#[must_use]
+pub fn no_key(state: &Path) -> Trouble {
+    let shown = state.display();
+    Trouble::no(both(
+        format!("Chưa có khóa trong {shown}. Chạy: bridgepoint-hub key init"),
+        format!("There is no key in {shown}. Run: bridgepoint-hub key init"),
+    ))
 }
 
 fn unusable(path: &Path, e: &io::Error) -> Trouble {

@@ -1,7 +1,8 @@
-//! Which key is which room's: pure decisions over the keys that are kept.
+//! Which key is which room's, and for which numbers of its chain: pure decisions over the keys that are kept.
 //!
 //! A room has at most one approved key, and a key at most one room. A second key for a room that has one is
-//! noted as a challenger and never replaces the first by itself: an operator compares fingerprints and decides.
+//! noted as a challenger and never replaces the first by itself: an operator compares fingerprints and decides. Only
+//! the room's own key can name the next one, inside the chain ([`handover`]).
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -9,6 +10,11 @@ use bridgepoint_protocol::claims::Contact;
 use bridgepoint_protocol::envelope::{EntryHash, Kid, VerifyingKey};
 use bridgepoint_protocol::name::{Name, RoomAddress};
 use serde::Serialize;
+
+mod fingerprint;
+pub mod handover;
+
+pub use fingerprint::Fingerprint;
 
 /// Keys that may wait for a decision in one organisation. What is beyond is refused: anybody who reaches the
 /// broker can ask, and what they ask for is kept.
@@ -31,6 +37,15 @@ pub struct RoomKey {
     /// The chain of entries that it signs, counted for each room from 1; 0 before the first approval. A box that
     /// was set up anew begins a new one.
     pub chain: u32,
+    /// The first number that it may sign: 1, or the one after the event by which another key handed over to it.
+    pub from: u64,
+    /// It signs no entry with this number or more: revoked from there on, or handed over.
+    pub end: Option<u64>,
+    /// The key that handed over to it, when one did.
+    pub former: Option<Kid>,
+    /// True when entries that it may have signed are still to come: a room whose key was revoked has to be able to
+    /// send them. Worked out by the store, not kept.
+    pub awaited: bool,
     /// The room's name, as the enrolment says.
     pub name: String,
     /// The room's area, as the enrolment says.
@@ -53,39 +68,69 @@ pub struct RoomKey {
 pub enum KeyState {
     /// Nothing yet.
     Pending,
+    /// The room's own key has named it as the next one; it has signed nothing yet.
+    Next,
     /// It is the room's.
     Approved,
-    /// It is trusted no more.
+    /// It was the room's until it handed over; entries of then may still come.
+    Former,
+    /// An operator trusts it no more.
     Revoked,
 }
 
 impl KeyState {
     /// All of them.
-    pub const ALL: [Self; 3] = [Self::Pending, Self::Approved, Self::Revoked];
+    pub const ALL: [Self; 5] = [
+        Self::Pending,
+        Self::Next,
+        Self::Approved,
+        Self::Former,
+        Self::Revoked,
+    ];
 
     /// The word in the database and in JSON.
     #[must_use]
     pub fn word(self) -> &'static str {
         match self {
             Self::Pending => "pending",
+            Self::Next => "next",
             Self::Approved => "approved",
+            Self::Former => "former",
             Self::Revoked => "revoked",
         }
     }
+
+    /// True for a key that speaks for its room, now or at its next word.
+    #[must_use]
+    pub fn is_the_rooms(self) -> bool {
+        matches!(self, Self::Approved | Self::Next)
+    }
 }
 
-/// What a key is to a room.
+impl RoomKey {
+    /// True when an entry with this number is one that the key may sign.
+    #[must_use]
+    pub fn signs(&self, seq: u64) -> bool {
+        self.from <= seq && self.end.is_none_or(|end| seq < end)
+    }
+}
+
+/// What a key is to a room, asked for one number of its chain.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Standing {
-    /// The room's own; signs this chain.
-    Approved {
+    /// The room's own for this number; signs this chain.
+    Own {
         /// See [`RoomKey::chain`].
         chain: u32,
     },
     /// Asked, not decided.
     Pending,
-    /// Trusted no more.
+    /// Trusted no more from this number on, or altogether.
     Revoked,
+    /// It had handed over before this number.
+    Former,
+    /// It was handed over to after this number.
+    Early,
     /// Another room's.
     Elsewhere,
     /// Never heard of.
@@ -97,12 +142,16 @@ pub enum Standing {
 pub enum Request {
     /// The room's own key already: receipt it.
     Approved,
+    /// The key that an operator expects for this room: approve it, then receipt it.
+    Expected,
     /// Waits for the operator.
     Pending,
     /// Waits for the operator, and the room has another key.
     Challenger,
     /// Refused: trusted no more.
     Revoked,
+    /// Refused: it has handed over to another.
+    Former,
     /// Refused: another room's.
     Elsewhere,
     /// Refused: too many wait already.
@@ -114,6 +163,7 @@ pub enum Request {
 pub struct Keyring {
     by_kid: BTreeMap<Kid, Vec<RoomKey>>,
     by_room: BTreeMap<RoomAddress, BTreeSet<Kid>>,
+    expected: BTreeMap<RoomAddress, Fingerprint>,
 }
 
 impl Keyring {
@@ -125,6 +175,26 @@ impl Keyring {
             ring.put(key);
         }
         ring
+    }
+
+    /// The same, with the keys that are expected before they have asked.
+    #[must_use]
+    pub fn expecting(mut self, expected: impl IntoIterator<Item = (RoomAddress, Fingerprint)>) -> Self {
+        self.expected.extend(expected);
+        self
+    }
+
+    /// What was expected for a room has come, or is expected no more.
+    pub fn forget_expected(&mut self, at: &RoomAddress) {
+        self.expected.remove(at);
+    }
+
+    /// The room for which a key is expected.
+    #[must_use]
+    pub fn expected_at(&self, fingerprint: &Fingerprint) -> Option<&RoomAddress> {
+        self.expected
+            .iter()
+            .find_map(|(at, expected)| (expected == fingerprint).then_some(at))
     }
 
     /// Adds a key, or replaces what was known of it.
@@ -145,53 +215,71 @@ impl Keyring {
         self.by_kid.get(kid)?.first().map(|k| k.key)
     }
 
-    /// What a key is to a room.
+    /// What a key is to a room, for the entry with this number.
     #[must_use]
-    pub fn standing(&self, at: &RoomAddress, kid: &Kid) -> Standing {
+    pub fn standing(&self, at: &RoomAddress, kid: &Kid, seq: u64) -> Standing {
         let Some(known) = self.by_kid.get(kid) else {
             return Standing::Unknown;
         };
-        match known.iter().find(|k| k.at == *at) {
-            Some(key) => match key.state {
-                KeyState::Approved => Standing::Approved { chain: key.chain },
-                KeyState::Pending => Standing::Pending,
-                KeyState::Revoked => Standing::Revoked,
-            },
-            None => Standing::Elsewhere,
+        let Some(key) = known.iter().find(|k| k.at == *at) else {
+            return Standing::Elsewhere;
+        };
+        let own = Standing::Own { chain: key.chain };
+        match key.state {
+            KeyState::Pending => Standing::Pending,
+            // Revoked before numbers were written down, or never trusted: then nothing of it counts.
+            KeyState::Revoked if key.chain == 0 || key.end.is_none() => Standing::Revoked,
+            _ if seq < key.from => Standing::Early,
+            KeyState::Revoked if !key.signs(seq) => Standing::Revoked,
+            _ if key.signs(seq) => own,
+            _ => Standing::Former,
         }
     }
 
-    /// What becomes of an enrolment.
+    /// What becomes of an enrolment. That it names a former key changes nothing: the former key has to say so itself.
     #[must_use]
     pub fn request(&self, at: &RoomAddress, kid: &Kid) -> Request {
-        let elsewhere = |state| {
-            self.by_kid
-                .get(kid)
-                .is_some_and(|known| known.iter().any(|k| k.at != *at && k.state == state))
-        };
-        let new = match self.standing(at, kid) {
-            Standing::Approved { .. } => return Request::Approved,
-            Standing::Revoked => return Request::Revoked,
-            Standing::Pending => false,
-            Standing::Elsewhere | Standing::Unknown => true,
-        };
-        if elsewhere(KeyState::Approved) {
+        let here = self.key_at(at, kid).map(|k| k.state);
+        match here {
+            Some(KeyState::Approved | KeyState::Next) => return Request::Approved,
+            Some(KeyState::Revoked) => return Request::Revoked,
+            Some(KeyState::Former) => return Request::Former,
+            Some(KeyState::Pending) | None => {}
+        }
+        if self.is_elsewhere(at, kid, |state| state.is_the_rooms() || state == KeyState::Former) {
             return Request::Elsewhere;
         }
-        if elsewhere(KeyState::Revoked) {
+        if self.is_elsewhere(at, kid, |state| state == KeyState::Revoked) {
             return Request::Revoked;
         }
-        if new
+        let trusted = self.approved(at).is_some();
+        if !trusted && self.expected.get(at).is_some_and(|expected| expected.is_of(kid)) {
+            return Request::Expected;
+        }
+        if here.is_none()
             && (self.waiting_for(at) >= MAX_WAITING_FOR_ROOM
                 || self.waiting_in(&at.org) >= MAX_WAITING_IN_ORG)
         {
             return Request::TooMany;
         }
-        if self.approved(at).is_some() {
+        if trusted {
             Request::Challenger
         } else {
             Request::Pending
         }
+    }
+
+    /// A key as one room has it.
+    #[must_use]
+    pub fn key_at(&self, at: &RoomAddress, kid: &Kid) -> Option<&RoomKey> {
+        self.by_kid.get(kid)?.iter().find(|k| k.at == *at)
+    }
+
+    /// True when another room has the key in such a state.
+    fn is_elsewhere(&self, at: &RoomAddress, kid: &Kid, state: impl Fn(KeyState) -> bool) -> bool {
+        self.by_kid
+            .get(kid)
+            .is_some_and(|known| known.iter().any(|k| k.at != *at && state(k.state)))
     }
 
     /// The room's own key.
@@ -214,18 +302,30 @@ impl Keyring {
             })
     }
 
+    /// True when an entry with this number of a chain would be taken from one of the room's keys.
+    #[must_use]
+    pub fn is_wanted(&self, at: &RoomAddress, chain: u32, seq: u64) -> bool {
+        self.keys_of(at)
+            .filter(|k| k.chain == chain && k.state != KeyState::Pending)
+            .any(|k| matches!(self.standing(at, &k.kid, seq), Standing::Own { .. }))
+    }
+
     /// All keys.
     pub fn iter(&self) -> impl Iterator<Item = &RoomKey> {
         self.by_kid.values().flatten()
     }
 
-    /// Rooms that may use their own topics: those with an approved key, and those that wait for one.
+    /// Rooms that may use their own topics: those with an approved key, those that wait for one or are expected, and
+    /// those whose revoked key has signed entries that are still to come.
     #[must_use]
     pub fn rooms_with_access(&self) -> BTreeSet<RoomAddress> {
-        self.iter()
-            .filter(|k| k.state != KeyState::Revoked)
-            .map(|k| k.at.clone())
-            .collect()
+        let known = self.iter().filter(|k| match k.state {
+            KeyState::Pending | KeyState::Next | KeyState::Approved => true,
+            KeyState::Former => false,
+            KeyState::Revoked => k.awaited,
+        });
+        let known = known.map(|k| &k.at);
+        known.chain(self.expected.keys()).cloned().collect()
     }
 
     fn waiting_for(&self, at: &RoomAddress) -> usize {
@@ -240,100 +340,4 @@ impl Keyring {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use bridgepoint_protocol::envelope::SigningKey;
-
-    fn key() -> VerifyingKey {
-        let made = SigningKey::generate(&ring::rand::SystemRandom::new()).unwrap();
-        SigningKey::from_pkcs8(&made).unwrap().verifying()
-    }
-
-    fn entry(at: &str, key: VerifyingKey, state: KeyState) -> RoomKey {
-        RoomKey {
-            at: at.parse().unwrap(),
-            kid: key.kid(),
-            key,
-            state,
-            chain: u32::from(state != KeyState::Pending),
-            name: String::new(),
-            area: None,
-            contacts: vec![],
-            enrolment: EntryHash::ZERO,
-            first_ms: 0,
-            last_ms: 0,
-            decided_ms: None,
-        }
-    }
-
-    #[test]
-    fn every_standing_and_every_request() {
-        let (own, other, gone, new) = (key(), key(), key(), key());
-        let ring = Keyring::new([
-            entry("abc/one", own, KeyState::Approved),
-            entry("abc/one", other, KeyState::Pending),
-            entry("abc/one", gone, KeyState::Revoked),
-            entry("abc/two", other, KeyState::Pending),
-        ]);
-        let (one, two, three) = (
-            "abc/one".parse().unwrap(),
-            "abc/two".parse().unwrap(),
-            "abc/three".parse().unwrap(),
-        );
-        assert_eq!(ring.standing(&one, &own.kid()), Standing::Approved { chain: 1 });
-        assert_eq!(ring.standing(&one, &other.kid()), Standing::Pending);
-        assert_eq!(ring.standing(&one, &gone.kid()), Standing::Revoked);
-        assert_eq!(ring.standing(&two, &own.kid()), Standing::Elsewhere);
-        assert_eq!(ring.standing(&one, &new.kid()), Standing::Unknown);
-
-        assert_eq!(ring.request(&one, &own.kid()), Request::Approved);
-        assert_eq!(ring.request(&one, &other.kid()), Request::Challenger);
-        assert_eq!(ring.request(&one, &new.kid()), Request::Challenger);
-        assert_eq!(ring.request(&two, &other.kid()), Request::Pending);
-        assert_eq!(ring.request(&three, &new.kid()), Request::Pending);
-        assert_eq!(
-            ring.request(&three, &other.kid()),
-            Request::Pending,
-            "a room whose name was corrected"
-        );
-        assert_eq!(
-            ring.request(&three, &own.kid()),
-            Request::Elsewhere,
-            "a copied box"
-        );
-        assert_eq!(ring.request(&one, &gone.kid()), Request::Revoked);
-        assert_eq!(ring.request(&three, &gone.kid()), Request::Revoked);
-        assert_eq!(ring.approved(&one).unwrap().kid, own.kid());
-        assert!(ring.approved(&two).is_none());
-        assert_eq!(ring.rooms_with_access().len(), 2);
-    }
-
-    #[test]
-    fn what_waits_is_bounded() {
-        let mut ring = Keyring::default();
-        for _ in 0..MAX_WAITING_FOR_ROOM {
-            ring.put(entry("abc/one", key(), KeyState::Pending));
-        }
-        assert_eq!(
-            ring.request(&"abc/one".parse().unwrap(), &key().kid()),
-            Request::TooMany
-        );
-        let known = ring.iter().next().unwrap().kid.clone();
-        assert_eq!(
-            ring.request(&"abc/one".parse().unwrap(), &known),
-            Request::Pending,
-            "who waits already may ask again"
-        );
-        for n in 0..MAX_WAITING_IN_ORG - MAX_WAITING_FOR_ROOM {
-            ring.put(entry(&format!("abc/room-{n}"), key(), KeyState::Pending));
-        }
-        assert_eq!(
-            ring.request(&"abc/new".parse().unwrap(), &key().kid()),
-            Request::TooMany
-        );
-        assert_eq!(
-            ring.request(&"def/new".parse().unwrap(), &key().kid()),
-            Request::Pending
-        );
-    }
-}
+mod tests;

@@ -3,5 +3,7 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
+    // Before anything is read that nobody else is to know.
+    bridgepoint_hub::unseen::from_now_on();
     bridgepoint_hub::cli::run(std::env::args_os())
 }

@@ -9,7 +9,7 @@ use std::path::Path;
 use bridgepoint_protocol::envelope::{Kid, Kind, MAX_ENVELOPE, VerifyingKey, open, open_enrolment, peek};
 use bridgepoint_protocol::logbook::{Keys, Line, Walk};
 use bridgepoint_protocol::name::{Name, RoomAddress};
-use bridgepoint_protocol::text::Lang;
+use bridgepoint_protocol::text::{self, Lang};
 use serde::Deserialize;
 
 use crate::keyring::{KeyState, RoomKey};
@@ -25,7 +25,7 @@ pub enum Proved {
         /// Whose.
         at: RoomAddress,
         /// What was walked over.
-        walk: Walk,
+        walk: Box<Walk>,
     },
     /// A single message of another kind.
     Single(Kind),
@@ -47,7 +47,7 @@ pub struct Unproved {
 pub fn verify(
     file: &Path,
     store: &Path,
-    hub: Option<VerifyingKey>,
+    hub: &[VerifyingKey],
     lang: Lang,
     out: &mut impl Write,
 ) -> Result<Exit, Trouble> {
@@ -82,7 +82,7 @@ pub fn verify(
 pub fn prove(
     mut lines: impl BufRead,
     keys: &[RoomKey],
-    hub: Option<VerifyingKey>,
+    hub: &[VerifyingKey],
 ) -> std::io::Result<Result<Proved, Unproved>> {
     let mut book: Option<Book> = None;
     let mut line = Vec::new();
@@ -95,16 +95,14 @@ pub fn prove(
         if std::io::Read::take(&mut lines, limit).read_until(b'\n', &mut line)? == 0 {
             break;
         }
-        if line.last() == Some(&b'\n') {
-            line.pop();
-        }
+        let text = line.strip_suffix(b"\n").unwrap_or(&line);
         let first = number == 1;
         let done = match &mut book {
-            _ if first && is_single_kind(&line) => {
-                return Ok(single(&line, keys, hub).map_err(|why| Unproved { line: 1, why }));
+            _ if first && is_single_kind(text) => {
+                return Ok(single(text, keys, hub).map_err(|why| Unproved { line: 1, why }));
             }
             Some(book) => book.step(&line),
-            None => Book::open(&line, keys, hub).and_then(|mut opened| {
+            None => Book::open(text, keys, hub).and_then(|mut opened| {
                 let done = opened.step(&line);
                 book = Some(opened);
                 done
@@ -115,7 +113,10 @@ pub fn prove(
         }
     }
     Ok(match book {
-        Some(Book { at, walk, .. }) => Ok(Proved::Logbook { at, walk }),
+        Some(Book { at, walk, .. }) => Ok(Proved::Logbook {
+            at,
+            walk: Box::new(walk),
+        }),
         None => Err(Unproved {
             line: 1,
             why: both("tệp rỗng", "the file is empty"),
@@ -133,7 +134,7 @@ struct Book {
 
 impl Book {
     /// Whose logbook it is, is said by the key of its first line.
-    fn open(line: &[u8], keys: &[RoomKey], hub: Option<VerifyingKey>) -> Result<Self, Sentence> {
+    fn open(line: &[u8], keys: &[RoomKey], hub: &[VerifyingKey]) -> Result<Self, Sentence> {
         let opened = peek(line).map_err(|e| envelope(&e))?;
         let at = if opened.kind == Kind::Receipt {
             // A file may begin with the receipt of the month before; the claims name the room, its key is checked
@@ -150,11 +151,12 @@ impl Book {
         Ok(Self {
             at,
             agent,
-            hub: hub.into_iter().collect(),
+            hub: hub.to_vec(),
             walk: Walk::default(),
         })
     }
 
+    /// Takes a line with its line feed.
     fn step(&mut self, line: &[u8]) -> Result<(), Sentence> {
         let keys = Keys {
             agent: &self.agent,
@@ -162,8 +164,8 @@ impl Book {
         };
         let found = self
             .walk
-            .step(line, keys)
-            .map_err(|e| both(format!("không hợp lệ ({e})"), e.to_string()))?;
+            .step_in_file(line, keys)
+            .map_err(|e| both(text::line_fault(Lang::Vi, &e), text::line_fault(Lang::En, &e)))?;
         let at = match found {
             Line::Entry(entry) => whose(&entry.payload)?,
             Line::Receipt(receipt) => RoomAddress {
@@ -192,15 +194,17 @@ fn is_single_kind(line: &[u8]) -> bool {
     })
 }
 
-fn single(line: &[u8], keys: &[RoomKey], hub: Option<VerifyingKey>) -> Result<Proved, Sentence> {
+fn single(line: &[u8], keys: &[RoomKey], hub: &[VerifyingKey]) -> Result<Proved, Sentence> {
     let kind = peek(line).map_err(|e| envelope(&e))?.kind;
     let kid = if kind == Kind::Enrol {
         let (opened, _) = open_enrolment(line).map_err(|e| envelope(&e))?;
         known(&opened.kid, keys)?.kid.clone()
     } else {
-        open(line, &[kind], |kid| hub.filter(|key| key.kid() == *kid))
-            .map_err(|e| envelope(&e))?
-            .kid
+        open(line, &[kind], |kid| {
+            hub.iter().find(|key| key.kid() == *kid).copied()
+        })
+        .map_err(|e| envelope(&e))?
+        .kid
     };
     tracing::debug!(%kid, "verified");
     Ok(Proved::Single(kind))
@@ -209,7 +213,8 @@ fn single(line: &[u8], keys: &[RoomKey], hub: Option<VerifyingKey>) -> Result<Pr
 /// A key that was approved here, now or once.
 fn known<'a>(kid: &Kid, keys: &'a [RoomKey]) -> Result<&'a RoomKey, Sentence> {
     let of_kid = || keys.iter().filter(|k| k.kid == *kid);
-    let approved = of_kid().find(|k| k.state == KeyState::Approved);
+    let trusted = |k: &&RoomKey| matches!(k.state, KeyState::Approved | KeyState::Next | KeyState::Former);
+    let approved = of_kid().find(trusted);
     approved
         .or_else(|| of_kid().find(|k| k.state == KeyState::Revoked))
         .ok_or_else(|| {
@@ -246,7 +251,7 @@ fn whose(payload: &[u8]) -> Result<RoomAddress, Sentence> {
 }
 
 fn envelope(e: &bridgepoint_protocol::envelope::OpenError) -> Sentence {
-    both(format!("không hợp lệ ({e})"), e.to_string())
+    both(text::refusal(Lang::Vi, e), text::refusal(Lang::En, e))
 }
 
 fn said(proved: &Proved) -> Sentence {
@@ -259,8 +264,9 @@ fn said(proved: &Proved) -> Sentence {
                 entries,
                 receipts,
                 unverified_receipts: open,
+                declared,
                 ..
-            } = walk;
+            } = &**walk;
             let mut said = both(
                 format!(
                     "Hợp lệ: {at}, {entries} mục ({first}–{last}), {receipts} biên nhận. Mã mục cuối: {head}"
@@ -269,6 +275,11 @@ fn said(proved: &Proved) -> Sentence {
                     "Good: {at}, {entries} entries ({first} to {last}), {receipts} receipts. Hash of the last: {head}"
                 ),
             );
+            if *declared > 0 {
+                said.vi += &format!("\nHộp đã khai {declared} mục bị mất; chỗ đó ghi rõ trong sổ.");
+                said.en +=
+                    &format!("\n{declared} entries are declared missing by the box itself, in the book.");
+            }
             if *open > 0 {
                 said.vi +=
                     &format!("\n{open} biên nhận chưa xác minh được: thư mục này không có khóa của máy chủ.");

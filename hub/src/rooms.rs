@@ -1,4 +1,4 @@
-//! `room list | show | approve | revoke`: the operator's decisions about boxes, straight in the database. A hub that
+//! `room list | show | approve | revoke | import`: the operator's decisions about boxes, straight in the database. A hub that
 //! runs learns them within a second.
 
 use std::io::Write;
@@ -14,15 +14,18 @@ use crate::detail::{RoomDetail, detail};
 use crate::fleet::{Enrolment, RoomState, fleet, standing};
 use crate::ingest::Reason;
 use crate::keyring::KeyState;
-use crate::page::json::Wanted;
+use crate::page::json::{Fleet, Wanted};
 use crate::page::view::{view_text, why_text};
 use crate::say::{Exit, Trouble, both};
 use crate::store::sqlite::SqliteStore;
-use crate::store::{Store, StoreError};
+use crate::store::{Expected, Store, StoreError};
+use serde::Serialize;
 
 mod decision;
+mod import;
 
 pub use decision::{Wish, approve, revoke};
+pub use import::import;
 
 /// Prints all rooms.
 ///
@@ -35,28 +38,75 @@ pub fn list(
     now_ms: i64,
     out: &mut impl Write,
 ) -> Result<Exit, Trouble> {
-    let states = if store.exists() {
-        all(&SqliteStore::open_existing(store)?, now_ms)?
+    let (states, expected) = if store.exists() {
+        let store = SqliteStore::open_existing(store)?;
+        (all(&store, now_ms)?, store.expected()?)
     } else {
-        vec![]
+        (vec![], vec![])
     };
     if json {
         let wanted = Wanted {
             limit: Some(usize::MAX),
             ..Wanted::default()
         };
-        let everything = wanted.of(states, now_ms);
+        let everything = List {
+            fleet: wanted.of(states, now_ms),
+            expected: expected.iter().map(ExpectedRow::from).collect(),
+        };
         return print(
             out,
             &serde_json::to_string_pretty(&everything).unwrap_or_default(),
         );
     }
-    if states.is_empty() {
+    if states.is_empty() && expected.is_empty() {
         let none = both("Chưa có điểm cầu nào đăng ký.", "No room has asked yet.");
         return print(out, none.in_lang(lang));
     }
-    let rows: Vec<[String; 5]> = states.iter().map(|room| row(room, lang, now_ms)).collect();
+    let mut rows: Vec<[String; 5]> = states.iter().map(|room| row(room, lang, now_ms)).collect();
+    rows.extend(expected.iter().map(|expected| awaited(expected, lang, now_ms)));
     print(out, &table(&rows))
+}
+
+/// `room list --json`.
+#[derive(Debug, Serialize)]
+struct List {
+    #[serde(flatten)]
+    fleet: Fleet,
+    /// Boxes that are approved when they first ask.
+    expected: Vec<ExpectedRow>,
+}
+
+/// A box that is approved when it first asks.
+#[derive(Debug, Serialize)]
+struct ExpectedRow {
+    org: String,
+    room: String,
+    name: String,
+    fingerprint: String,
+    added_ms: i64,
+}
+
+impl From<&Expected> for ExpectedRow {
+    fn from(expected: &Expected) -> Self {
+        Self {
+            org: expected.at.org.to_string(),
+            room: expected.at.room.to_string(),
+            name: expected.name.clone(),
+            fingerprint: expected.fingerprint.to_string(),
+            added_ms: expected.added_ms,
+        }
+    }
+}
+
+fn awaited(expected: &Expected, lang: Lang, now_ms: i64) -> [String; 5] {
+    let said = both("chờ hộp đăng ký lần đầu", "expected, has not asked yet");
+    [
+        expected.at.to_string(),
+        expected.name.clone(),
+        said.in_lang(lang).to_owned(),
+        expected.fingerprint.to_string(),
+        text::moment(lang, expected.added_ms, now_ms),
+    ]
 }
 
 /// Prints one room.
@@ -184,6 +234,13 @@ fn described(detail: &RoomDetail, lang: Lang, now_ms: i64) -> String {
         };
         lines.push(said.in_lang(lang).to_owned());
     }
+    if let Some(first) = s.chain.first.filter(|first| *first > 1) {
+        let said = both(
+            format!("Sổ nhật ký ở đây bắt đầu từ mục {first}; các mục trước đó chỉ có trong hộp."),
+            format!("The logbook begins here with entry {first}; what was before is in the box alone."),
+        );
+        lines.push(said.in_lang(lang).to_owned());
+    }
     if s.result.as_ref().is_some_and(|r| r.verdict_differs) {
         let said = both(
             "Kết luận của hộp khác với kết luận tính lại.",
@@ -194,13 +251,17 @@ fn described(detail: &RoomDetail, lang: Lang, now_ms: i64) -> String {
     for key in &detail.keys {
         let state = match key.state {
             KeyState::Pending => both("chờ duyệt", "waits"),
+            KeyState::Next => both("khóa tiếp theo, chưa dùng", "the next key, not used yet"),
             KeyState::Approved => both("đã duyệt", "approved"),
+            KeyState::Former => both("khóa cũ", "a former key"),
             KeyState::Revoked => both("đã thu hồi", "revoked"),
         };
+        let range = key.range().map(|range| format!(", {}", range.in_lang(lang)));
         lines.push(format!(
-            "{}  {}  ({})",
+            "{}  {}{}  ({})",
             key.fingerprint,
             state.in_lang(lang),
+            range.unwrap_or_default(),
             moment(key.decided_ms.unwrap_or(key.first_ms))
         ));
     }

@@ -1,7 +1,9 @@
 //! Sealed messages for the tests of this crate: a box with a key and a chain.
 
+use bridgepoint_protocol::claims::Enrol;
 use bridgepoint_protocol::envelope::{EntryHash, Kind, Sealed, SigningKey, seal};
 use bridgepoint_protocol::name::{Name, RoomAddress};
+use bridgepoint_protocol::rotation;
 use serde_json::{Value, json};
 
 use crate::keyring::{KeyState, RoomKey};
@@ -20,11 +22,9 @@ pub(crate) struct Box {
 
 impl Box {
     pub(crate) fn new(at: &str) -> Self {
-        let made = SigningKey::generate(&ring::rand::SystemRandom::new()).unwrap();
-        let key = SigningKey::from_pkcs8(&made).unwrap();
         Self {
             at: at.parse().unwrap(),
-            key,
+            key: signing_key(),
             seq: 0,
             prev: EntryHash::ZERO,
         }
@@ -42,6 +42,10 @@ impl Box {
             key: self.key.verifying(),
             state,
             chain: u32::from(state != KeyState::Pending),
+            from: 1,
+            end: None,
+            former: None,
+            awaited: false,
             name: format!("Room {}", self.at.room),
             area: Some("Hạ Long".into()),
             contacts: vec![],
@@ -58,6 +62,30 @@ impl Box {
             "name": format!("Room {}", self.at.room), "area": "Hạ Long", "contacts": [],
         });
         seal(&self.key, Kind::Enrol, &claims).unwrap()
+    }
+
+    /// The statement of the key that is to follow this one.
+    pub(crate) fn proof(&self, next: &SigningKey) -> Sealed {
+        let claims = Enrol {
+            v: 1,
+            org: self.at.org.clone(),
+            room: self.at.room.clone(),
+            iat: NOW / 1000,
+            jwk: next.verifying().jwk(),
+            former: None,
+            name: format!("Room {}", self.at.room),
+            area: None,
+            contacts: vec![],
+        };
+        rotation::proof(next, self.key.kid(), claims).unwrap()
+    }
+
+    /// The next entry: this key hands over to another. The box goes on with this one until [`Self::key`] is set.
+    pub(crate) fn hands_over(&mut self, next: &SigningKey) -> Sealed {
+        let params = rotation::params(&next.verifying(), &self.proof(next));
+        let said = json!({ "kind": "key", "code": "key.rotated", "params": params, "started_ms": NOW });
+        let claims = with(self.link(), &said);
+        self.next(Kind::Event, &claims)
     }
 
     /// The claims of the next entry of any kind, without what is its own.
@@ -93,6 +121,12 @@ impl Box {
         let claims = self.report("ready", &json!([finding("codec.reachable", "pass", "ok", true)]));
         self.next(Kind::Report, &claims)
     }
+}
+
+/// A new key.
+pub(crate) fn signing_key() -> SigningKey {
+    let made = SigningKey::generate(&ring::rand::SystemRandom::new()).unwrap();
+    SigningKey::from_pkcs8(&made).unwrap()
 }
 
 /// `base` with the members of `more`.

@@ -114,9 +114,10 @@ impl Hub<'_> {
             store,
         } = self;
         let board = Arc::new(Board::default());
+        let published = key::published(&signing, &key::former(state, &signing)?);
         let (kid, jwk) = (
             signing.kid().to_string(),
-            serde_json::to_string(&signing.verifying().jwk()).unwrap_or_default(),
+            serde_json::to_string(&published).unwrap_or_default(),
         );
         let challenger = Challenger::new(&SystemRandom::new()).ok_or_else(|| {
             Trouble::internal(both(
@@ -361,6 +362,13 @@ fn lock(state: &Path) -> Result<File, Trouble> {
         }
         Err(e) => Err(unwritable(&path, &e.into())),
     }
+}
+
+/// True when a hub runs with this state directory.
+#[must_use]
+pub fn is_up(state: &Path) -> bool {
+    File::open(state.join("serve.lock"))
+        .is_ok_and(|file| flock(&file, FlockOperation::NonBlockingLockShared).is_err())
 }
 
 fn page_port(settings: &Settings, e: &io::Error) -> Trouble {

@@ -9,8 +9,12 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
+#[cfg(test)]
+mod attacks;
+mod header;
 mod key;
 
+use header::read_header;
 pub use key::{EntryHash, Jwk, Kid, SigningKey, VerifyingKey, sha256_hex};
 
 /// Largest envelope, bytes. Larger ones are refused before anything is read in them.
@@ -148,13 +152,12 @@ impl Opened {
         // Claims are written with their version first: then there is no need to look for it in all of them.
         // A second one further on is refused as a repeated member by every kind of claims.
         if !self.payload.starts_with(CLAIMS_BEGIN.as_bytes()) {
-            let version: Version =
-                serde_json::from_slice(&self.payload).map_err(|e| OpenError::Claims(e.to_string()))?;
+            let version: Version = serde_json::from_slice(&self.payload).map_err(|e| unreadable(&e))?;
             if version.v != crate::WIRE_VERSION {
                 return Err(OpenError::Version(version.v));
             }
         }
-        serde_json::from_slice(&self.payload).map_err(|e| OpenError::Claims(e.to_string()))
+        serde_json::from_slice(&self.payload).map_err(|e| unreadable(&e))
     }
 }
 
@@ -169,22 +172,65 @@ pub fn open(
     accepted: &[Kind],
     key_of: impl FnOnce(&Kid) -> Option<VerifyingKey>,
 ) -> Result<Opened, OpenError> {
-    let parts = split(jws)?;
-    let (kind, kid) = read_header(parts.header)?;
-    if !accepted.contains(&kind) {
+    let unopened = Unopened::read(jws)?;
+    if !accepted.contains(&unopened.kind) {
         return Err(OpenError::WrongKind {
-            typ: kind.typ().to_owned(),
+            typ: unopened.kind.typ().to_owned(),
         });
     }
-    let key = key_of(&kid).ok_or_else(|| OpenError::UnknownKey(kid.clone()))?;
-    verify(&parts, &key)?;
-    let payload = decode(parts.payload)?;
-    Ok(Opened {
-        kind,
-        kid,
-        hash: EntryHash::of(parts.text),
-        payload,
-    })
+    let key = key_of(&unopened.kid).ok_or_else(|| OpenError::UnknownKey(unopened.kid.clone()))?;
+    unopened.open(&key)
+}
+
+/// An envelope of which only the header has been read: what it holds and which key it needs, as it says itself.
+#[derive(Debug)]
+pub struct Unopened<'a> {
+    parts: Parts<'a>,
+    kind: Kind,
+    kid: Kid,
+}
+
+impl<'a> Unopened<'a> {
+    /// Reads the header.
+    ///
+    /// # Errors
+    /// [`OpenError`] when it is no envelope, or has a header that is refused.
+    pub fn read(jws: &'a [u8]) -> Result<Self, OpenError> {
+        let parts = split(jws)?;
+        let (kind, kid) = read_header(parts.header)?;
+        Ok(Self { parts, kind, kid })
+    }
+
+    /// What it says to hold.
+    #[must_use]
+    pub fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    /// Whose signature it says to carry.
+    #[must_use]
+    pub fn kid(&self) -> &Kid {
+        &self.kid
+    }
+
+    /// Verifies the signature, and only then decodes the claims.
+    ///
+    /// # Errors
+    /// [`OpenError::Forged`]; [`OpenError::Malformed`] when a part is no base64url.
+    pub fn open(self, key: &VerifyingKey) -> Result<Opened, OpenError> {
+        verify(&self.parts, key)?;
+        self.unverified()
+    }
+
+    /// Decodes the claims **without verifying the signature**.
+    fn unverified(self) -> Result<Opened, OpenError> {
+        Ok(Opened {
+            payload: decode(self.parts.payload)?,
+            hash: EntryHash::of(self.parts.text),
+            kind: self.kind,
+            kid: self.kid,
+        })
+    }
 }
 
 /// Opens an enrolment, which is signed by the key that it carries. Possession is what this proves; trust
@@ -201,8 +247,7 @@ pub fn open_enrolment(jws: &[u8]) -> Result<(Opened, crate::claims::Enrol), Open
         });
     }
     let payload = decode(parts.payload)?;
-    let claims: crate::claims::Enrol =
-        serde_json::from_slice(&payload).map_err(|e| OpenError::Claims(e.to_string()))?;
+    let claims: crate::claims::Enrol = serde_json::from_slice(&payload).map_err(|e| unreadable(&e))?;
     if claims.v != crate::WIRE_VERSION {
         return Err(OpenError::Version(claims.v));
     }
@@ -228,14 +273,7 @@ pub fn open_enrolment(jws: &[u8]) -> Result<(Opened, crate::claims::Enrol), Open
 /// # Errors
 /// [`OpenError`] when it is no envelope.
 pub fn peek(jws: &[u8]) -> Result<Opened, OpenError> {
-    let parts = split(jws)?;
-    let (kind, kid) = read_header(parts.header)?;
-    Ok(Opened {
-        kind,
-        kid,
-        hash: EntryHash::of(parts.text),
-        payload: decode(parts.payload)?,
-    })
+    Unopened::read(jws)?.unverified()
 }
 
 /// Why an envelope could not be made.
@@ -290,6 +328,7 @@ pub enum OpenError {
     Claims(String),
 }
 
+#[derive(Debug)]
 struct Parts<'a> {
     text: &'a str,
     header: &'a str,
@@ -320,38 +359,6 @@ fn split(jws: &[u8]) -> Result<Parts<'_>, OpenError> {
     })
 }
 
-/// The protected header: what we read of it.
-#[derive(Deserialize)]
-struct Header {
-    alg: String,
-    typ: String,
-    kid: Kid,
-}
-
-/// Members that would let the sender choose a key or change the signing input: refused when present,
-/// whatever their value.
-const REFUSED_MEMBERS: [&str; 6] = ["jwk", "jku", "x5u", "x5c", "b64", "crit"];
-
-fn read_header(encoded: &str) -> Result<(Kind, Kid), OpenError> {
-    let bytes = decode(encoded)?;
-    let members: serde_json::Map<String, serde_json::Value> =
-        serde_json::from_slice(&bytes).map_err(|_| OpenError::Malformed)?;
-    for refused in REFUSED_MEMBERS {
-        if members.contains_key(refused) {
-            return Err(OpenError::Header(format!("it carries \"{refused}\"")));
-        }
-    }
-    let header: Header = serde_json::from_slice(&bytes).map_err(|e| OpenError::Header(e.to_string()))?;
-    if header.alg != "EdDSA" {
-        return Err(OpenError::Header(format!(
-            "the algorithm is \"{:.20}\", not \"EdDSA\"",
-            header.alg
-        )));
-    }
-    let kind = Kind::from_typ(&header.typ).ok_or(OpenError::WrongKind { typ: header.typ })?;
-    Ok((kind, header.kid))
-}
-
 fn verify(parts: &Parts<'_>, key: &VerifyingKey) -> Result<(), OpenError> {
     let signature = decode(parts.signature)?;
     if key.holds(parts.signed.as_bytes(), &signature) {
@@ -359,6 +366,19 @@ fn verify(parts: &Parts<'_>, key: &VerifyingKey) -> Result<(), OpenError> {
     } else {
         Err(OpenError::Forged)
     }
+}
+
+/// What is wrong with claims, in a few words: the error repeats a value that does not belong, which may be all of them.
+fn unreadable(error: &serde_json::Error) -> OpenError {
+    const LONGEST: usize = 200;
+    let said = error.to_string();
+    OpenError::Claims(match said.char_indices().nth(LONGEST) {
+        None => said,
+        Some((end, _)) => {
+            let begun = said.get(..end).unwrap_or_default();
+            format!("{begun}… at line {} column {}", error.line(), error.column())
+        }
+    })
 }
 
 fn decode(encoded: &str) -> Result<Vec<u8>, OpenError> {

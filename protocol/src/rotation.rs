@@ -90,6 +90,9 @@ struct HubRotation {
     jwk: Jwk,
     /// The key that it follows.
     former: Kid,
+    /// That key itself, for whoever knows its thumbprint only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    former_jwk: Option<Jwk>,
     /// The same, signed by the next key; absent in that one itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     proof: Option<String>,
@@ -105,6 +108,7 @@ pub fn hub_statement(former: &SigningKey, next: &SigningKey, iat: i64) -> Result
         iat,
         jwk: next.verifying().jwk(),
         former: former.kid().clone(),
+        former_jwk: Some(former.verifying().jwk()),
         proof: None,
     };
     let proof = Some(seal(next, Kind::HubKey, &said)?.jws);
@@ -127,6 +131,22 @@ pub fn reached(from: &VerifyingKey, rotations: &[String]) -> Vec<VerifyingKey> {
     }
     path.remove(0);
     path
+}
+
+/// The key of this thumbprint, where one of these statements is its own: to follow them from a thumbprint that was written
+/// down, with [`reached`].
+#[must_use]
+pub fn named(kid: &Kid, rotations: &[String]) -> Option<VerifyingKey> {
+    rotations.iter().take(MAX_ROTATIONS).find_map(|statement| {
+        let signed = peek(statement.as_bytes()).ok()?;
+        if signed.kind != Kind::HubKey || signed.kid != *kid {
+            return None;
+        }
+        let said: HubRotation = signed.claims().ok()?;
+        let key = VerifyingKey::from_jwk(&said.former_jwk?).ok()?;
+        // Whoever carries the thumbprint's key is believed to be that key, and nothing else of what stands here.
+        (key.kid() == *kid).then_some(key)
+    })
 }
 
 fn next_hub_key(former: &VerifyingKey, statement: &[u8]) -> Result<VerifyingKey, OpenError> {
@@ -241,10 +261,22 @@ mod tests {
             iat: 0,
             jwk: b.verifying().jwk(),
             former: a.kid().clone(),
+            former_jwk: None,
             proof: None,
         };
         let alone = seal(&a, Kind::HubKey, &claims).unwrap().jws;
         assert!(kids(&a, &[&alone]).is_empty());
+        // Who has written down a thumbprint finds the key to follow.
+        let all = [ab.clone(), bc.clone()];
+        assert_eq!(named(a.kid(), &all), Some(a.verifying()));
+        assert_eq!(named(b.kid(), &all), Some(b.verifying()));
+        assert_eq!(named(c.kid(), &all), None);
+        let lie = HubRotation {
+            former_jwk: Some(x.verifying().jwk()),
+            ..claims
+        };
+        let lie = seal(&a, Kind::HubKey, &lie).unwrap().jws;
+        assert_eq!(named(a.kid(), &[lie]), None, "another key's thumbprint");
         let published = PublishedKey {
             jwk: c.verifying().jwk(),
             rotations: vec![ab, bc],
@@ -259,6 +291,7 @@ mod tests {
         #[test]
         fn any_text_leads_nowhere(texts in proptest::collection::vec("\\PC{0,80}", 0..4)) {
             prop_assert!(reached(&SigningKey::of_seed(1).verifying(), &texts).is_empty());
+            prop_assert!(named(SigningKey::of_seed(1).kid(), &texts).is_none());
         }
     }
 }

@@ -10,6 +10,7 @@
 //! * [`holdback`]: a disk whose power can be cut.
 //! * [`kill`], with [`ledger`] and [`tally`]: the rigs that kill, what was acknowledged in them, what they count.
 //! * [`mutant`]: the agent with a line spoilt, which they have to find.
+//! * [`played`]: a hub that the test plays itself, message by message.
 //! * [`mqtt`] and [`http`]: other programs' view of the broker and of the pages.
 //!
 //! Nothing here waits by sleeping: each wait is for a line, a file or an answer, with a deadline.
@@ -26,6 +27,7 @@ pub mod mqtt;
 pub mod mutant;
 pub mod nut;
 pub mod plan;
+pub mod played;
 pub mod process;
 pub mod reflector;
 pub mod room;

@@ -6,7 +6,7 @@ use bridgepoint_protocol::claims::{Scope, Trigger, TriggerKind};
 use bridgepoint_protocol::text::{self, Contacts, Params};
 use tokio::sync::{mpsc, watch};
 
-use super::{Failure, Outcome, around, media, settings, state, strange, tell};
+use super::{Failure, Outcome, around, open, settings, state, strange, tell};
 use crate::cli::{Where, exit};
 use crate::config::Settings;
 use crate::front::{Ended, Told, Whereabouts, whereabouts};
@@ -15,7 +15,7 @@ use crate::run::Progress;
 use crate::said::{Said, Say as _};
 use crate::say::{self, Dress, params};
 use crate::socket::{self, Answer, Request};
-use crate::station::{Order, Station};
+use crate::station::Order;
 use crate::uplink::{For, Uplink};
 
 /// How long a check that was received stays for the receipts of older entries.
@@ -107,7 +107,7 @@ async fn follow(mut answers: socket::Answers, settings: &Settings, quiet: bool) 
             Some(Answer::Told(Told::Progress(step))) => show(&step, settings, quiet),
             Some(Answer::Told(Told::Ended(ended))) => return Ok(*ended),
             Some(Answer::Refused { why }) => return Err(Failure::internal(why)),
-            Some(Answer::Accepted { .. }) | None => {
+            Some(_) | None => {
                 return Err(Failure::internal(Said::new("error-broken-off")));
             }
         }
@@ -121,7 +121,7 @@ async fn alone(
     order: Order,
     quiet: bool,
 ) -> Result<(Ended, bool), Failure> {
-    let station = Station::open(settings.clone(), state(place), media(place)?).map_err(Failure::internal)?;
+    let station = open(settings.clone(), place)?;
     let uplink = match &settings.hub {
         None => None,
         Some(hub) => Some(Uplink::start(Arc::clone(&station), hub, For::Command).map_err(Failure::config)?),
@@ -202,7 +202,7 @@ fn delivery(ended: &Ended, settings: &Settings, place: &Where) -> String {
             }
         }
         Whereabouts::NotApproved => {
-            let own = crate::key::load(&state(place))
+            let own = crate::key::known::current(&state(place))
                 .map(|key| key.kid().fingerprint())
                 .unwrap_or_default();
             let contacts = Contacts::new(&settings.contacts);

@@ -9,7 +9,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use self::clockwork::Clockwork;
 use self::manager::Manager;
-use super::{Failure, Outcome, media, settings, state};
+use super::{Failure, Outcome, open, settings};
 use crate::cli::{Where, exit};
 use crate::clock;
 use crate::front::Front;
@@ -17,7 +17,6 @@ use crate::life::{Asker, Part};
 use crate::page;
 use crate::said::Said;
 use crate::socket;
-use crate::station::Station;
 use crate::uplink::{For, Uplink};
 
 /// Runs until SIGTERM or Ctrl-C.
@@ -29,7 +28,7 @@ pub(super) async fn run(place: &Where) -> Outcome {
     let settings = settings(place)?;
     let manager = Manager::of_this_program(settings.lang);
     let (listen, hub) = (settings.page, settings.hub.clone());
-    let station = Station::open(settings, state(place), media(place)?).map_err(Failure::internal)?;
+    let station = open(settings, place)?;
     let path = station.state.join("agent.sock");
     let socket = socket::listen(&path)
         .map_err(|e| Failure::internal(Said::new("error-socket").on(&path).because(e)))?;

@@ -10,7 +10,7 @@ use jiff::civil::{Date, Time};
 use jiff::tz::TimeZone;
 use serde_json::json;
 
-use super::{Failure, Outcome, around, lang, media, settings, state, strange};
+use super::{Failure, Outcome, around, lang, open, settings, state, strange};
 use crate::baseline::Baseline;
 use crate::calendar;
 use crate::cli::{Where, exit};
@@ -21,7 +21,6 @@ use crate::said::Said;
 use crate::say::{self, Dress, params};
 use crate::schedule;
 use crate::socket::{self, Answer, Request};
-use crate::station::Station;
 
 /// The last full result, and what waits for delivery. Its exit code is the verdict's.
 pub(super) fn status(place: &Where, json: bool) -> Outcome {
@@ -134,12 +133,12 @@ pub(super) async fn baseline_accept(place: &Where, by: Option<String>, allowed_b
         Some(mut answers) => match answers.next().await.map_err(strange)? {
             Some(Answer::Accepted { .. }) => {}
             Some(Answer::Refused { why }) => return Err(Failure::internal(why)),
-            Some(Answer::Told(_)) | None => {
+            Some(_) | None => {
                 return Err(Failure::internal(Said::new("error-no-answer")));
             }
         },
         None => {
-            let station = Station::open(settings, state(place), media(place)?).map_err(Failure::internal)?;
+            let station = open(settings, place)?;
             station
                 .accept_baseline(by, allowed_by.clone())
                 .map_err(Failure::internal)?;

@@ -9,8 +9,8 @@ use serde::Deserialize;
 
 use super::{Failure, Outcome, lang, read, state, tell};
 use crate::cli::{Where, exit};
-use crate::key;
-use crate::logbook;
+use crate::key::known;
+use crate::logbook::{self, BookBroken};
 use crate::pin::Pin;
 use crate::said::{Said, Say as _};
 use crate::say::params;
@@ -19,9 +19,9 @@ use crate::say::params;
 pub(super) fn logbook(place: &Where) -> Outcome {
     let lang = lang(place);
     let state = state(place);
-    let agent = vec![key::load(&state).map_err(Failure::internal)?.verifying()];
+    let agent = known::all(&state).map_err(Failure::internal)?;
     let hub = Pin::load(&state).map_err(Failure::internal)?.all_verifying();
-    match logbook::verify(&state.join("logbook"), &agent, &hub) {
+    match logbook::walk(&state.join("logbook"), &agent, &hub) {
         Ok(walk) if walk.entries == 0 => {
             outln!("{}", text::ui(lang, "logbook-empty", &text::Params::new()));
             Ok(exit::OK)
@@ -40,15 +40,21 @@ pub(super) fn logbook(place: &Where) -> Outcome {
             }
             Ok(exit::OK)
         }
-        Err(broken) => {
-            let said = params([
-                ("line", broken.line.into()),
-                ("reason", broken.why.clone().into()),
-            ]);
+        Err(fault) => {
+            let reason = match &fault.why {
+                Ok(why) => text::line_fault(lang, why),
+                Err(error) => error.to_string(),
+            };
+            let said = params([("line", fault.line.into()), ("reason", reason.clone().into())]);
             outln!(
                 "{}",
                 text::ui_with(lang, "logbook-broken", &said, &Contacts::default())
             );
+            let broken = BookBroken {
+                file: fault.file.display().to_string(),
+                line: fault.line,
+                why: reason,
+            };
             tell(Some(place), &broken.said());
             Ok(exit::NOT_VERIFIED)
         }
@@ -129,13 +135,13 @@ impl ShownKey {
     }
 }
 
-/// The keys that were given, else this box's own and its hub's.
+/// The keys that were given, else this box's own and its hub's, with those before them.
 fn keys(place: &Where, given: &[PathBuf]) -> Result<Vec<VerifyingKey>, Failure> {
     if given.is_empty() {
         let state = state(place);
-        let own = key::load(&state).map_err(Failure::internal)?.verifying();
-        let hub = Pin::load(&state).map_err(Failure::internal)?.all_verifying();
-        return Ok(std::iter::once(own).chain(hub).collect());
+        let mut keys = known::all(&state).map_err(Failure::internal)?;
+        keys.extend(Pin::load(&state).map_err(Failure::internal)?.all_verifying());
+        return Ok(keys);
     }
     let read_one = |path: &PathBuf| {
         let wrong = |why: String| {

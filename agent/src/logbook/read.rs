@@ -3,8 +3,8 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use bridgepoint_protocol::claims::Report;
-use bridgepoint_protocol::envelope::{Kind, VerifyingKey};
+use bridgepoint_protocol::claims::{Event, Report};
+use bridgepoint_protocol::envelope::{Kid, Kind, VerifyingKey, peek};
 use bridgepoint_protocol::logbook::{Keys, Line, LineError, Walk, read_unverified};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
@@ -103,28 +103,50 @@ fn is_month(text: &str) -> bool {
 /// # Errors
 /// [`BookBroken`] with the exact file and line.
 pub(crate) fn verify(dir: &Path, agent: &[VerifyingKey], hub: &[VerifyingKey]) -> Result<Walk, BookBroken> {
-    let unreadable = |file: &Path, error: io::Error| BookBroken {
-        file: file.display().to_string(),
+    walk(dir, agent, hub).map_err(|fault| BookBroken {
+        why: match &fault.why {
+            Ok(why) => why.to_string(),
+            Err(error) => format!("it cannot be read ({error})"),
+        },
+        file: fault.file.display().to_string(),
+        line: fault.line,
+    })
+}
+
+/// Where a logbook does not hold.
+#[derive(Debug)]
+pub(crate) struct Fault {
+    /// The file.
+    pub(crate) file: PathBuf,
+    /// The line, from 1; 0 is the file as a whole.
+    pub(crate) line: u64,
+    /// What is wrong with the line, or why the file cannot be read.
+    pub(crate) why: Result<LineError, io::Error>,
+}
+
+/// As [`verify`], for those who say the fault in words.
+///
+/// # Errors
+/// [`Fault`] with the exact file and line.
+pub(crate) fn walk(dir: &Path, agent: &[VerifyingKey], hub: &[VerifyingKey]) -> Result<Walk, Fault> {
+    let unreadable = |file: &Path, error: io::Error| Fault {
+        file: file.to_owned(),
         line: 0,
-        why: format!("it cannot be read ({error})"),
+        why: Err(error),
     };
     let mut walk = Walk::default();
     for (_, path) in months(dir).map_err(|e| unreadable(dir, e))? {
         let text = std::fs::read(&path).map_err(|e| unreadable(&path, e))?;
-        let broken = |line: u64, why: String| BookBroken {
-            file: path.display().to_string(),
-            line,
-            why,
-        };
         for (number, line) in (1_u64..).zip(text.split_inclusive(|b| *b == b'\n')) {
-            let whole = line.strip_suffix(b"\n").ok_or_else(|| {
-                broken(
-                    number,
-                    "the line is cut off (a power cut while it was written)".into(),
-                )
-            })?;
-            walk.step(whole, Keys { agent, hub })
-                .map_err(|why: LineError| broken(number, why.to_string()))?;
+            // On the box's own disk a line without its end was never told to anybody, even when it is whole.
+            let whole = line.strip_suffix(b"\n").ok_or(LineError::CutOff);
+            whole
+                .and_then(|whole| walk.step(whole, Keys { agent, hub }))
+                .map_err(|why| Fault {
+                    file: path.clone(),
+                    line: number,
+                    why: Ok(why),
+                })?;
         }
     }
     Ok(walk)
@@ -253,6 +275,68 @@ pub(crate) fn texts(dir: &Path, from: u64, to: u64) -> Result<Vec<(u64, Kind, St
         Err(damage) => tell(&damage),
     });
     Ok(found)
+}
+
+/// An event of the logbook, and whose word it is.
+#[derive(Debug, Clone)]
+pub(crate) struct SignedEvent {
+    /// Its number.
+    pub(crate) seq: u64,
+    /// The key that its envelope names.
+    pub(crate) signer: Kid,
+    /// What it says.
+    pub(crate) event: Event,
+    /// Whether a receipt for it stands here.
+    pub(crate) received: bool,
+}
+
+/// The events of one kind, oldest first, without verifying any.
+///
+/// # Errors
+/// [`BookBroken`] when there is nothing to read from.
+pub(crate) fn events_of(dir: &Path, kind: &str) -> Result<Vec<SignedEvent>, BookBroken> {
+    let mut found: Vec<SignedEvent> = Vec::new();
+    each_line(&all(dir)?, |read| match read {
+        Ok((Line::Entry(entry), text)) if entry.kind == Kind::Event => {
+            let event: Option<Event> = serde_json::from_slice(&entry.payload).ok();
+            let event = event.filter(|event| event.kind == kind);
+            if let (Some(event), Ok(signed)) = (event, peek(text)) {
+                found.push(SignedEvent {
+                    seq: entry.seq,
+                    signer: signed.kid,
+                    event,
+                    received: false,
+                });
+            }
+        }
+        Ok((Line::Receipt(receipt), _)) => {
+            for event in &mut found {
+                event.received |= Some(event.seq) == receipt.seq;
+            }
+        }
+        Ok(_) => {}
+        Err(damage) => tell(&damage),
+    });
+    Ok(found)
+}
+
+/// The key that the newest entry's envelope names. Reads from the newest month back, and no further than where one stands.
+///
+/// # Errors
+/// [`BookBroken`] when there is nothing to read from.
+pub(crate) fn newest_signer(dir: &Path) -> Result<Option<Kid>, BookBroken> {
+    for month in all(dir)?.iter().rev() {
+        let mut newest = None;
+        each_line(std::slice::from_ref(month), |read| {
+            if let Ok((Line::Entry(_), text)) = read {
+                newest = Some(text.to_vec());
+            }
+        });
+        if let Some(signed) = newest.and_then(|text| peek(&text).ok()) {
+            return Ok(Some(signed.kid));
+        }
+    }
+    Ok(None)
 }
 
 fn report_of(line: &Line) -> Option<Report> {

@@ -56,7 +56,6 @@ struct Page {
     front: Arc<Front>,
     door: Door,
     instance: String,
-    fingerprint: String,
     planned: Vec<Planned>,
     shelf: Shelf,
     listeners: Arc<Semaphore>,
@@ -69,7 +68,6 @@ pub(super) fn routes(front: Arc<Front>, address: SocketAddr) -> Option<Router> {
     let page = Arc::new(Page {
         door: Door::new(super::own_names(address))?,
         instance: random_hex::<8>()?,
-        fingerprint: front.station.key().kid().fingerprint(),
         planned: view::planned(&front.station.settings, clock::wall_ms()),
         shelf: Shelf::default(),
         listeners: Arc::new(Semaphore::new(LISTENERS)),
@@ -301,6 +299,7 @@ impl Page {
         let read = tokio::task::spawn_blocking(move || page.shelf.records(&page.front.station)).await;
         let records = read.unwrap_or_default();
         let plan = self.front.station.plan();
+        let fingerprint = self.front.station.key().kid().fingerprint();
         let contacts = self.front.station.contacts();
         let view = view::view(&Seen {
             settings: &self.front.station.settings,
@@ -314,7 +313,7 @@ impl Page {
             now: &now,
             standing: standing.as_ref(),
             waiting: records.waiting,
-            fingerprint: &self.fingerprint,
+            fingerprint: &fingerprint,
             now_ms: clock::wall_ms(),
             lang,
         });
@@ -387,3 +386,6 @@ fn person(given: &str) -> Option<String> {
 fn trouble(status: StatusCode, why: &str) -> Response {
     (status, axum::Json(json!({ "error": why }))).into_response()
 }
+
+#[cfg(test)]
+mod tests;

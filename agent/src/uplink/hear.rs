@@ -49,6 +49,16 @@ impl Driver {
                 self.station.plan_changed();
                 self.delivery.enrol_again_after(clock::instant(), Duration::ZERO);
             }
+            Shown::HandedOver { former, key } => {
+                tracing::warn!(fingerprint = %key.fingerprint(), former = %former.fingerprint(), "the province's key has handed over to its next one, which is trusted from now on");
+                let pin = self.station.pin().clone();
+                if let Err(error) = pin.save(&self.station.state) {
+                    tracing::error!(%error, "the province's next key could not be kept; it is followed again after a restart");
+                }
+                if self.enrolled() {
+                    self.tell.send_replace(Standing::Online);
+                }
+            }
             Shown::Strange(kid) => {
                 tracing::error!(fingerprint = %kid.fingerprint(), "the province shows another key than before; compare its fingerprint by telephone, then run \"bridgepoint-agent enrol --accept-hub\"");
                 self.tell.send_replace(Standing::StrangeHub { kid });
@@ -63,6 +73,7 @@ impl Driver {
             .is_ok_and(|presence| presence.state.or(PresenceState::Lost) == PresenceState::Online);
         if online {
             self.delivery.connected();
+            self.trial.connected();
         }
     }
 
@@ -93,6 +104,9 @@ impl Driver {
     }
 
     fn enrolment_taken(&mut self, session: &mut Session, receipt: &Receipt) {
+        if self.trial_taken(receipt) {
+            return;
+        }
         if self
             .enrolment
             .as_ref()

@@ -17,6 +17,9 @@ use crate::store::Store;
 /// Receipts that wait for their turn, over all rooms. What is beyond is not receipted now; the room sends it again.
 const MAX_DELAYED: usize = 20_000;
 
+/// Gaps that are looked at for one that can be filled.
+const GAPS: usize = 16;
+
 /// Numbers that one command asks for.
 const RESEND_AT_ONCE: u64 = 500;
 
@@ -55,15 +58,18 @@ impl<S: Store> Desk<S> {
         }
     }
 
-    /// Asks for the first gap of a room's chain, unless it was asked for lately.
+    /// Asks for the first gap of a room's chain that one of its keys may fill, unless it was asked for lately.
     /// A gap that cannot be looked up now is asked for later: what was taken in is answered all the same.
     pub(super) fn ask(&mut self, row: &Standing, now_ms: i64) -> Option<Publish> {
         let (at, chain) = (&RoomAddress::from(row), row.chain.chain);
-        let missing = self.store.missing(at, chain, 1).unwrap_or_else(|e| {
+        let missing = self.store.missing(at, chain, GAPS).unwrap_or_else(|e| {
             tracing::warn!(room = %at, error = %e, "the missing entries cannot be looked up");
             vec![]
         });
-        let gap = missing.first()?;
+        // What no key of the room may sign any more would be refused.
+        let gap = missing
+            .iter()
+            .find(|gap| self.keyring.is_wanted(at, chain, *gap.start()))?;
         let from = *gap.start();
         if let Some(asked) = self.asked.get(at)
             && (asked.chain, asked.from) == (chain, from)

@@ -1,6 +1,6 @@
 //! What is kept of each letter: the first half of the desk's work, inside one commit.
 
-use bridgepoint_protocol::claims::{Contact, Presence, PresenceState};
+use bridgepoint_protocol::claims::{Contact, Enrol, Presence, PresenceState};
 use bridgepoint_protocol::name::RoomAddress;
 use bridgepoint_protocol::text::clean;
 
@@ -8,8 +8,9 @@ use super::{Desk, Letter, Owed, Work};
 use crate::bucket::Turn;
 use crate::fleet::{Standing, standing};
 use crate::ingest::{Enrolment, Entry, Outcome, Reason, Refused, ingest};
-use crate::keyring::{KeyState, Request, RoomKey};
-use crate::store::{PresenceRow, Store, StoreError};
+use crate::keyring::handover::named;
+use crate::keyring::{Request, RoomKey};
+use crate::store::{Decision, PresenceRow, Store, StoreError, decide_within};
 
 /// A box's word about itself that changes nothing is written down at most this often, milliseconds.
 const PRESENCE_EVERY_MS: i64 = 60_000;
@@ -60,7 +61,7 @@ impl<S: Store> Desk<S> {
             store.neighbours(at, chain, seq)
         })?;
         match outcome {
-            Outcome::Accepted(entry) => self.accept(*entry, *received_ms, work),
+            Outcome::Accepted(entry) => self.accept(&entry, *received_ms, work),
             Outcome::Duplicate { at, chain, seq, hash } => {
                 let turn = self.turn(&at, *received_ms);
                 let first_ms = self.store.received_ms(&at, chain, seq)?.unwrap_or(*received_ms);
@@ -86,13 +87,13 @@ impl<S: Store> Desk<S> {
         }
     }
 
-    fn accept(&mut self, entry: Entry, received_ms: i64, work: &mut Work) -> Result<(), StoreError> {
+    fn accept(&mut self, entry: &Entry, received_ms: i64, work: &mut Work) -> Result<(), StoreError> {
         let turn = self.turn(&entry.at, received_ms);
         if turn == Turn::Full {
             let detail = format!("entry {}", entry.link.seq);
             return self.refuse(
                 &Refused {
-                    at: Some(entry.at),
+                    at: Some(entry.at.clone()),
                     why: Reason::Flood,
                     detail,
                 },
@@ -104,11 +105,12 @@ impl<S: Store> Desk<S> {
             .nonce
             .as_deref()
             .and_then(|nonce| self.challenger.issued_ms(&entry.at, nonce));
-        self.store.add_entry(&entry, received_ms, made_after_ms)?;
+        self.store.add_entry(entry, received_ms, made_after_ms)?;
+        self.learn_keys(entry, received_ms, work)?;
         let (seq, hash) = (Some(entry.link.seq), entry.link.hash);
         work.touched.insert(entry.at.clone());
         work.receipts.push(Owed {
-            at: entry.at,
+            at: entry.at.clone(),
             seq,
             hash,
             received_ms,
@@ -142,30 +144,28 @@ impl<S: Store> Desk<S> {
             request,
             claims,
         } = enrolment;
-        let before = self.keyring.keys_of(&at).find(|k| k.kid == kid).cloned();
+        let before = self.keyring.key_at(&at, &kid).cloned();
         let fresh = before.is_none();
-        let row = RoomKey {
-            at: at.clone(),
-            state: before.as_ref().map_or(KeyState::Pending, |k| k.state),
-            chain: before.as_ref().map_or(0, |k| k.chain),
-            first_ms: before.as_ref().map_or(now_ms, |k| k.first_ms),
-            decided_ms: before.and_then(|k| k.decided_ms),
-            kid,
-            key,
-            name: clean(&claims.name),
-            area: claims.area.as_deref().map(clean).filter(|area| !area.is_empty()),
-            contacts: claims
-                .contacts
-                .into_iter()
-                .take(MAX_CONTACTS)
-                .map(cleaned)
-                .collect(),
+        let before = before.unwrap_or_else(|| named(at.clone(), key, hash, now_ms));
+        let mut row = RoomKey {
             enrolment: hash,
             last_ms: now_ms,
+            ..says(claims, before)
         };
         self.store.put_key(&row)?;
+        if request == Request::Expected {
+            decide_within(&mut self.store, &at, &kid, Decision::Approve, now_ms)?;
+            let approved = self
+                .store
+                .keys()?
+                .into_iter()
+                .find(|k| k.at == at && k.kid == kid);
+            row = approved.unwrap_or(row);
+            self.keyring.forget_expected(&at);
+            tracing::info!(room = %at, fingerprint = row.kid.fingerprint(), "approved: it was expected");
+        }
         match request {
-            Request::Approved => {
+            Request::Approved | Request::Expected => {
                 let turn = self.turn(&at, now_ms);
                 work.receipts.push(Owed {
                     at: at.clone(),
@@ -228,6 +228,21 @@ impl<S: Store> Desk<S> {
 
     fn turn(&mut self, at: &RoomAddress, now_ms: i64) -> Turn {
         self.buckets.entry(at.clone()).or_default().take(now_ms)
+    }
+}
+
+/// A key with what its own enrolment says about the room.
+pub(super) fn says(claims: Enrol, key: RoomKey) -> RoomKey {
+    RoomKey {
+        name: clean(&claims.name),
+        area: claims.area.as_deref().map(clean).filter(|area| !area.is_empty()),
+        contacts: claims
+            .contacts
+            .into_iter()
+            .take(MAX_CONTACTS)
+            .map(cleaned)
+            .collect(),
+        ..key
     }
 }
 

@@ -14,9 +14,13 @@ use crate::ingest::{Entry, Reason};
 use crate::meeting::Meeting;
 use crate::sample::{Box, NOW, finding, with};
 use crate::store::sqlite::SqliteStore;
-use crate::store::{Count, HeldEntry, Kept, PastRun, PlanRow, PresenceRow, StoreTrouble, decide};
+use crate::store::{
+    ChainRow, Count, Decision, Expected, HeldEntry, Kept, PastRun, PlanRow, PresenceRow, StoreTrouble, decide,
+};
 
+mod keys;
 mod plans;
+mod schedules;
 
 struct Rig {
     dir: tempfile::TempDir,
@@ -76,9 +80,9 @@ impl Rig {
         self.desk.take(&[letter], now_ms).unwrap()
     }
 
-    fn decide(&self, it: &Box, state: KeyState) {
+    fn decide(&self, it: &Box, decision: Decision) {
         let mut other = SqliteStore::open(&self.dir.path().join("hub.db")).unwrap();
-        decide(&mut other, &it.at, it.key.kid(), state, NOW).unwrap();
+        decide(&mut other, &it.at, it.key.kid(), decision, NOW).unwrap();
     }
 
     /// A box that has asked, was approved, and has its receipt.
@@ -89,7 +93,7 @@ impl Rig {
                 .publish
                 .is_empty()
         );
-        self.decide(&it, KeyState::Approved);
+        self.decide(&it, Decision::Approve);
         let answer = self.desk.tick(NOW).unwrap();
         let receipts = self.receipts(&answer.publish);
         assert_eq!(
@@ -123,7 +127,7 @@ fn an_approval_outlives_an_enrolment_that_comes_before_the_next_tick() {
     let mut rig = rig();
     let it = Box::new("abc/one");
     rig.send(&it.topic("enrol"), &it.enrolment().jws);
-    rig.decide(&it, KeyState::Approved);
+    rig.decide(&it, Decision::Approve);
     // The box asks again at this very moment: what the desk remembers of it is a moment old.
     let answer = rig.send(&it.topic("enrol"), &it.enrolment().jws);
     assert!(
@@ -161,7 +165,7 @@ fn an_approval_in_another_process_is_answered_at_the_next_tick() {
     let nothing = rig.desk.tick(NOW).unwrap();
     assert!(nothing.publish.is_empty() && nothing.access.is_none());
 
-    rig.decide(&it, KeyState::Approved);
+    rig.decide(&it, Decision::Approve);
     let answer = rig.desk.tick(NOW + 500).unwrap();
     let receipts = rig.receipts(&answer.publish);
     assert_eq!(
@@ -181,10 +185,10 @@ fn an_approval_in_another_process_is_answered_at_the_next_tick() {
         "asked again: receipted at once"
     );
 
-    rig.decide(&it, KeyState::Revoked);
+    rig.decide(&it, Decision::Revoke(None));
     let answer = rig.desk.tick(NOW + 1500).unwrap();
     assert_eq!((answer.publish.len(), answer.access), (0, Some([].into())));
-    rig.decide(&it, KeyState::Approved);
+    rig.decide(&it, Decision::Approve);
     let answer = rig.desk.tick(NOW + 2000).unwrap();
     assert_eq!(
         (answer.publish.len(), answer.access),
@@ -485,6 +489,21 @@ impl Store for Full {
     fn put_key(&mut self, key: &RoomKey) -> Result<(), StoreError> {
         self.inner.put_key(key)
     }
+    fn expected(&self) -> Result<Vec<Expected>, StoreError> {
+        self.inner.expected()
+    }
+    fn put_expected(&mut self, expected: &Expected) -> Result<(), StoreError> {
+        self.inner.put_expected(expected)
+    }
+    fn drop_expected(&mut self, at: &RoomAddress) -> Result<(), StoreError> {
+        self.inner.drop_expected(at)
+    }
+    fn chain(&self, at: &RoomAddress, chain: u32) -> Result<Option<ChainRow>, StoreError> {
+        self.inner.chain(at, chain)
+    }
+    fn held_from(&self, at: &RoomAddress, kid: &Kid, from: u64) -> Result<u64, StoreError> {
+        self.inner.held_from(at, kid, from)
+    }
     fn neighbours(&self, at: &RoomAddress, chain: u32, seq: u64) -> Result<Neighbours, StoreError> {
         self.inner.neighbours(at, chain, seq)
     }
@@ -598,7 +617,7 @@ fn a_full_disk_answers_nothing_and_loses_nothing() {
     assert!(desk.take(&[enrol], NOW).unwrap().access.is_some());
     full.set(true);
     let mut other = SqliteStore::open(&dir.path().join("hub.db")).unwrap();
-    decide(&mut other, &it.at, it.key.kid(), KeyState::Approved, NOW).unwrap();
+    decide(&mut other, &it.at, it.key.kid(), Decision::Approve, NOW).unwrap();
     assert!(desk.tick(NOW).is_err(), "an approval cannot be learnt now");
     full.set(false);
     assert_eq!(desk.tick(NOW).unwrap().publish.len(), 1, "and is not forgotten");
@@ -662,9 +681,9 @@ fn after_two_histories_the_operator_lets_a_box_begin_anew() {
     let begun = one.next(Kind::Report, &claims);
     assert!(rig.send(&one.topic("report"), &begun.jws).publish.is_empty());
     assert_eq!(rig.board.room(&one.at).unwrap().chain.forks, 1);
-    rig.decide(&one, KeyState::Revoked);
+    rig.decide(&one, Decision::Revoke(None));
     rig.desk.tick(NOW).unwrap();
-    rig.decide(&one, KeyState::Approved);
+    rig.decide(&one, Decision::Approve);
     rig.desk.tick(NOW).unwrap();
     let answer = rig.send(&one.topic("report"), &begun.jws);
     assert_eq!(rig.receipts(&answer.publish)[0].hash, begun.hash);

@@ -27,8 +27,15 @@ pub enum Reason {
     PendingKey,
     /// A key that is trusted no more.
     RevokedKey,
+    /// A key that handed over to another before that number.
+    FormerKey,
+    /// A key that was handed over to after that number.
+    EarlyKey,
     /// Too many keys wait already.
     TooManyKeys,
+    /// The room's key hands over, and the statement does not hold or the next key cannot be the room's. The entry
+    /// itself is kept.
+    Rotation,
     /// Two histories.
     Fork,
     /// More in a short time than is taken from one room.
@@ -37,7 +44,7 @@ pub enum Reason {
 
 impl Reason {
     /// All of them.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 15] = [
         Self::Oversized,
         Self::Topic,
         Self::Malformed,
@@ -47,7 +54,10 @@ impl Reason {
         Self::UnknownKey,
         Self::PendingKey,
         Self::RevokedKey,
+        Self::FormerKey,
+        Self::EarlyKey,
         Self::TooManyKeys,
+        Self::Rotation,
         Self::Fork,
         Self::Flood,
     ];
@@ -65,6 +75,15 @@ impl Reason {
             Self::UnknownKey => both("khóa lạ", "of an unknown key"),
             Self::PendingKey => both("hộp chưa được duyệt", "of a box that waits to be approved"),
             Self::RevokedKey => both("hộp đã bị thu hồi", "of a revoked box"),
+            Self::FormerKey => both("khóa cũ đã được thay", "of a key that was replaced"),
+            Self::EarlyKey => both(
+                "khóa chưa được dùng ở mục đó",
+                "of a key that was not in use at that entry",
+            ),
+            Self::Rotation => both(
+                "đổi khóa không hợp lệ",
+                "that change the key in a way that does not hold",
+            ),
             Self::TooManyKeys => both("quá nhiều hộp đang chờ duyệt", "beyond the boxes that may wait"),
             Self::Fork => both(
                 "mâu thuẫn với sổ nhật ký đã nhận",
@@ -87,7 +106,10 @@ impl Reason {
             Self::UnknownKey => "unknown-key",
             Self::PendingKey => "pending-key",
             Self::RevokedKey => "revoked-key",
+            Self::FormerKey => "former-key",
+            Self::EarlyKey => "early-key",
             Self::TooManyKeys => "too-many-keys",
+            Self::Rotation => "rotation",
             Self::Fork => "fork",
             Self::Flood => "flood",
         }

@@ -75,6 +75,46 @@ fn an_entry_in_its_place() {
 }
 
 #[test]
+fn a_gap_entry_follows_the_last_entry_that_is_there() {
+    let one = Box::new("abc/one");
+    let ring = Keyring::new([one.row(KeyState::Approved)]);
+    let second = EntryHash::of("the second");
+    let gap = |from: u64, prev: EntryHash| {
+        let claims = json!({ "seq": 6, "prev": prev, "from": from, "to": 5, "reason": "disk-full" });
+        sealed(&one, Kind::Gap, &with(one.link(), &claims))
+    };
+    // Held: the second entry, and the fifth, which the box has lost.
+    let told = |message: &Sealed| {
+        ingest(
+            &one.topic("event"),
+            message.jws.as_bytes(),
+            &orgs(),
+            &ring,
+            |_, _, seq| {
+                Ok::<_, Infallible>(Neighbours {
+                    before: match seq {
+                        3 => Some(second),
+                        6 => Some(EntryHash::of("the fifth")),
+                        _ => None,
+                    },
+                    ..Neighbours::default()
+                })
+            },
+        )
+        .unwrap()
+    };
+    assert!(matches!(told(&gap(3, second)), Outcome::Accepted(_)));
+    assert!(matches!(
+        told(&gap(3, EntryHash::of("the fifth"))),
+        Outcome::Fork(_)
+    ));
+    assert!(
+        matches!(told(&gap(2, second)), Outcome::Accepted(_)),
+        "the first is not held"
+    );
+}
+
+#[test]
 fn the_smaller_entries_come_on_their_own_topic() {
     let one = Box::new("abc/one");
     let ring = Keyring::new([one.row(KeyState::Approved)]);

@@ -10,7 +10,7 @@ use crate::agenda::Agenda;
 use crate::fleet::{fleet, standing};
 use crate::keyring::KeyState;
 use crate::sample::{Box, NOW};
-use crate::store::{Store as _, decide};
+use crate::store::{Decision, Store as _, decide};
 
 /// A page over a store with some rooms.
 async fn served(rooms: &[&str], name: &str) -> (tempfile::TempDir, String, Arc<Board>) {
@@ -23,7 +23,7 @@ async fn served(rooms: &[&str], name: &str) -> (tempfile::TempDir, String, Arc<B
         let mut row = it.row(KeyState::Pending);
         row.name = name.to_owned();
         store.put_key(&row).unwrap();
-        decide(&mut store, &it.at, it.key.kid(), KeyState::Approved, NOW).unwrap();
+        decide(&mut store, &it.at, it.key.kid(), Decision::Approve, NOW).unwrap();
         board.put([standing(&store.kept(&it.at).unwrap().unwrap())]);
     }
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();

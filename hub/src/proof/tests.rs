@@ -1,6 +1,6 @@
 //! Tests of `verify`: a whole logbook, each way of breaking it with its line, single messages.
 
-use bridgepoint_protocol::envelope::{Sealed, SigningKey, seal};
+use bridgepoint_protocol::envelope::{EntryHash, Sealed, SigningKey, seal};
 use proptest::prelude::*;
 use serde_json::json;
 
@@ -44,13 +44,18 @@ impl Book {
     }
 }
 
-fn prove_with(lines: &[String], keys: &[RoomKey], hub: Option<VerifyingKey>) -> Result<Proved, Unproved> {
-    prove(format!("{}\n", lines.join("\n")).as_bytes(), keys, hub).unwrap()
+fn prove_with(
+    lines: &[String],
+    keys: &[RoomKey],
+    hub: impl IntoIterator<Item = VerifyingKey>,
+) -> Result<Proved, Unproved> {
+    let hub: Vec<VerifyingKey> = hub.into_iter().collect();
+    prove(format!("{}\n", lines.join("\n")).as_bytes(), keys, &hub).unwrap()
 }
 
 fn good(proved: Result<Proved, Unproved>) -> Walk {
     match proved.unwrap() {
-        Proved::Logbook { walk, .. } => walk,
+        Proved::Logbook { walk, .. } => *walk,
         Proved::Single(kind) => panic!("{kind:?}"),
     }
 }
@@ -99,12 +104,11 @@ fn what_is_broken_is_named_with_its_line() {
         "a receipt of another hub"
     );
     let mut elsewhere = book.lines.clone();
-    elsewhere[7] = receipt(
-        &book.hub,
-        "abc/two",
-        &seal(&book.it.key, Kind::Report, &json!({})).unwrap(),
-        4,
-    );
+    let fourth = Sealed {
+        jws: book.lines[6].clone(),
+        hash: EntryHash::of(&book.lines[6]),
+    };
+    elsewhere[7] = receipt(&book.hub, "abc/two", &fourth, 4);
     let unproved = book.prove(&elsewhere).unwrap_err();
     assert!(
         unproved.line == 8 && unproved.why.en.contains("abc/two"),
@@ -115,13 +119,41 @@ fn what_is_broken_is_named_with_its_line() {
     assert_eq!(book.prove(&long).unwrap_err().line, 3);
     assert!(book.prove(&[]).is_err());
     assert!(
-        prove(&b""[..], &[], None)
+        prove(&b""[..], &[], &[])
             .unwrap()
             .unwrap_err()
             .why
             .en
             .contains("empty")
     );
+}
+
+#[test]
+fn a_book_with_a_declared_gap_and_one_that_is_cut_off() {
+    let mut book = book();
+    let fourth = EntryHash::of(&book.lines[6]);
+    let claims = with(
+        book.it.link(),
+        &json!({ "seq": 8, "prev": fourth, "from": 5, "to": 7, "reason": "disk-full" }),
+    );
+    book.lines
+        .push(seal(&book.it.key, Kind::Gap, &claims).unwrap().jws);
+    let proved = book.prove(&book.lines).unwrap();
+    let told = said(&proved);
+    assert!(
+        told.en.contains("\n3 entries are declared missing"),
+        "{}",
+        told.en
+    );
+    assert!(told.vi.contains("khai 3 mục bị mất"), "{}", told.vi);
+    assert_eq!(good(Ok(proved)).entries, 5);
+
+    let text = book.lines.join("\n");
+    let keys = [book.it.row(KeyState::Approved)];
+    let cut = prove(&text.as_bytes()[..text.len() - 9], &keys, &[book.hub.verifying()]);
+    let Unproved { line, why } = cut.unwrap().unwrap_err();
+    assert!(line == 9 && why.en.contains("cut off"), "{line} {}", why.en);
+    assert!(why.vi.contains("bị cắt ngang"), "{}", why.vi);
 }
 
 #[test]
@@ -169,6 +201,23 @@ fn an_entry_that_names_another_room_is_none_of_this_book() {
 proptest! {
     #[test]
     fn any_bytes(bytes in prop::collection::vec(any::<u8>(), 0..400)) {
-        prop_assert!(prove(&bytes[..], &[], None).unwrap().is_err());
+        prop_assert!(prove(&bytes[..], &[], &[]).unwrap().is_err());
     }
+}
+
+#[test]
+fn receipts_of_the_hubs_former_keys_are_as_good_as_they_were() {
+    let mut book = book();
+    let next = hub();
+    let entry = book.it.ready();
+    book.lines.push(entry.jws.clone());
+    book.lines.push(receipt(&next, "abc/one", &entry, 5));
+    assert!(book.prove(&book.lines).is_err(), "a key that was never the hub's");
+    let keys = [book.it.row(KeyState::Approved)];
+    let walk = good(prove_with(
+        &book.lines,
+        &keys,
+        [next.verifying(), book.hub.verifying()],
+    ));
+    assert_eq!((walk.entries, walk.receipts, walk.unverified_receipts), (5, 5, 0));
 }

@@ -9,7 +9,7 @@ use bridgepoint_protocol::text::{self, Lang};
 use super::{no_such_room, open, print};
 use crate::keyring::{KeyState, Keyring, Request, RoomKey};
 use crate::say::{Exit, Sentence, Trouble, both};
-use crate::store::{Store as _, decide};
+use crate::store::{Decision, Store, decide, keyring, next_number};
 
 /// A decision that is wished for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,6 +18,8 @@ pub struct Wish {
     pub at: RoomAddress,
     /// The fingerprint that was read over the telephone.
     pub fingerprint: Option<String>,
+    /// The number from which on a key is revoked.
+    pub from: Option<u64>,
     /// Do not ask.
     pub yes: bool,
 }
@@ -34,7 +36,7 @@ pub fn approve(
     out: &mut impl Write,
 ) -> Result<Exit, Trouble> {
     let mut store = open(store)?;
-    let keyring = Keyring::new(store.keys()?);
+    let keyring = keyring(&store)?;
     let keys: Vec<&RoomKey> = keyring.keys_of(&wish.at).collect();
     if keys.is_empty() {
         return Err(no_such_room(&wish.at));
@@ -82,7 +84,7 @@ pub fn approve(
         question.en += &format!("\nIt replaces the box {old}, which will be revoked.\n");
     }
     confirm(wish, &question, lang, out)?;
-    decide(&mut store, &wish.at, &key.kid, KeyState::Approved, now_ms)?;
+    decide(&mut store, &wish.at, &key.kid, Decision::Approve, now_ms)?;
     let done = both(
         format!("Đã duyệt hộp {} của điểm cầu {}.", key.kid.fingerprint(), wish.at),
         format!("The box {} of {} is approved.", key.kid.fingerprint(), wish.at),
@@ -90,7 +92,8 @@ pub fn approve(
     print(out, done.in_lang(lang))
 }
 
-/// Revokes the room's key, or the one that is named.
+/// Revokes the room's key, or the one that is named, from a number on: what it has signed below stays and is still
+/// taken when it comes late.
 ///
 /// # Errors
 /// As [`approve`].
@@ -102,46 +105,122 @@ pub fn revoke(
     out: &mut impl Write,
 ) -> Result<Exit, Trouble> {
     let mut store = open(store)?;
-    let keyring = Keyring::new(store.keys()?);
-    let keys: Vec<&RoomKey> = keyring
-        .keys_of(&wish.at)
-        .filter(|k| k.state != KeyState::Revoked)
+    let ring = keyring(&store)?;
+    let keys: Vec<&RoomKey> = ring.keys_of(&wish.at).collect();
+    let trusted: Vec<&RoomKey> = keys
+        .iter()
+        .copied()
+        .filter(|k| matches!(k.state, KeyState::Pending | KeyState::Next | KeyState::Approved))
         .collect();
-    if keys.is_empty() {
-        return Err(no_such_room(&wish.at));
-    }
-    let key = match (&wish.fingerprint, keyring.approved(&wish.at)) {
+    let key = match (&wish.fingerprint, ring.approved(&wish.at)) {
+        // One that was revoked can be revoked from an earlier number on; a former one can be revoked too.
         (Some(given), _) => keys
             .iter()
             .copied()
             .find(|k| same(&k.kid.fingerprint(), given))
-            .ok_or_else(|| differs(given, &keys))?,
+            .ok_or_else(|| differs(given, &trusted))?,
         (None, Some(key)) => key,
-        (None, None) => one(&keys, &wish.at)?,
+        (None, None) if keys.is_empty() => return Err(no_such_room(&wish.at)),
+        (None, None) => one(&trusted, &wish.at)?,
     };
-    let question = both(
-        format!(
-            "Thu hồi hộp {} của điểm cầu {}: báo cáo của hộp sẽ bị từ chối.\n",
-            key.kid.fingerprint(),
-            wish.at
+    let from = match (wish.from, next_number(&store, key)?) {
+        (Some(_), None) => {
+            return Err(Trouble::usage(both(
+                "Khóa này chưa từng được duyệt nên chưa có mục nào; bỏ --from.",
+                "This key was never approved and has no entries; leave out --from.",
+            )));
+        }
+        (Some(from), Some(_)) => Some(from),
+        (None, next) => next,
+    };
+    let Range { newest, void, others } = Range::of(&store, &ring, key, from, now_ms)?;
+    let fingerprint = key.kid.fingerprint();
+    let question = match from {
+        None => both(
+            format!(
+                "Từ chối hộp {fingerprint} xin đăng ký cho điểm cầu {}.\n",
+                wish.at
+            ),
+            format!("Refuse the box {fingerprint} that asks for {}.\n", wish.at),
         ),
-        format!(
-            "Revoke the box {} of {}: its reports will be refused.\n",
-            key.kid.fingerprint(),
-            wish.at
-        ),
-    );
+        Some(from) => {
+            let mut said = both(
+                format!(
+                    "Thu hồi hộp {fingerprint} của điểm cầu {} từ mục {from} trong sổ nhật ký (mục mới nhất đã nhận: {newest}).\nMục {from} trở đi bị từ chối; mục trước đó đến muộn vẫn được nhận.\n",
+                    wish.at
+                ),
+                format!(
+                    "Revoke the box {fingerprint} of {} from entry {from} of its logbook on (newest entry held: {newest}).\nEntry {from} and later ones are refused; earlier ones are still taken when they come late.\n",
+                    wish.at
+                ),
+            );
+            if void > 0 {
+                said.vi += &format!(
+                    "{void} mục đã nhận từ mục {from} được giữ làm chứng cứ, không còn được tính vào kết quả.\n"
+                );
+                said.en += &format!(
+                    "{void} entries held from {from} on stay as evidence and count for no result any more.\n"
+                );
+            }
+            for other in &others {
+                said.vi += &format!("Khóa {other} do khóa này bàn giao cũng bị thu hồi.\n");
+                said.en += &format!("The key {other}, to which it handed over, is revoked with it.\n");
+            }
+            said
+        }
+    };
     confirm(wish, &question, lang, out)?;
-    decide(&mut store, &wish.at, &key.kid, KeyState::Revoked, now_ms)?;
-    let done = both(
-        format!(
-            "Đã thu hồi hộp {} của điểm cầu {}.",
-            key.kid.fingerprint(),
-            wish.at
+    decide(&mut store, &wish.at, &key.kid, Decision::Revoke(from), now_ms)?;
+    let done = match from {
+        None => both(
+            format!("Đã từ chối hộp {fingerprint} của điểm cầu {}.", wish.at),
+            format!("The box {fingerprint} is refused for {}.", wish.at),
         ),
-        format!("The box {} of {} is revoked.", key.kid.fingerprint(), wish.at),
-    );
+        Some(from) => both(
+            format!(
+                "Đã thu hồi hộp {fingerprint} của điểm cầu {} từ mục {from}.",
+                wish.at
+            ),
+            format!(
+                "The box {fingerprint} of {} is revoked from entry {from} on.",
+                wish.at
+            ),
+        ),
+    };
     print(out, done.in_lang(lang))
+}
+
+/// What a revocation would change.
+struct Range {
+    /// The newest number that is held.
+    newest: u64,
+    /// Entries that are held and would be believed no more.
+    void: u64,
+    /// Fingerprints of keys that go with it.
+    others: Vec<String>,
+}
+
+impl Range {
+    fn of(
+        store: &impl Store,
+        ring: &Keyring,
+        key: &RoomKey,
+        from: Option<u64>,
+        now_ms: i64,
+    ) -> Result<Self, Trouble> {
+        let newest = store.chain(&key.at, key.chain)?.map_or(0, |row| row.last);
+        let changed = ring.revoke(&key.at, &key.kid, from, now_ms);
+        let mut void = 0;
+        for key in &changed {
+            void += store.held_from(&key.at, &key.kid, key.end.unwrap_or(u64::MAX))?;
+        }
+        let others = changed.iter().filter(|k| k.kid != key.kid);
+        Ok(Self {
+            newest,
+            void,
+            others: others.map(|k| k.kid.fingerprint()).collect(),
+        })
+    }
 }
 
 /// Asks, unless the wish is plain: the fingerprint was given, or it was said not to ask.

@@ -11,7 +11,7 @@ use bridgepoint_protocol::envelope::{Kid, Kind};
 use bridgepoint_protocol::name::{Name, RoomAddress};
 
 use crate::ingest::{Entry, Reason};
-use crate::keyring::{KeyState, RoomKey};
+use crate::keyring::{KeyState, Keyring, RoomKey};
 use crate::meeting::Meeting;
 
 mod error;
@@ -19,7 +19,7 @@ mod rows;
 pub mod sqlite;
 
 pub use error::{StoreError, StoreTrouble};
-pub use rows::{ChainRow, Checked, Count, HeldEntry, Kept, PastRun, PlanRow, PresenceRow, Run};
+pub use rows::{ChainRow, Checked, Count, Expected, HeldEntry, Kept, PastRun, PlanRow, PresenceRow, Run};
 
 /// Forks that are kept for one room as evidence; later ones are only counted.
 pub const MAX_FORKS: u32 = 16;
@@ -58,6 +58,36 @@ pub trait Store {
     /// # Errors
     /// [`StoreError`].
     fn put_key(&mut self, key: &RoomKey) -> Result<(), StoreError>;
+
+    /// Keys that are expected and have not asked yet.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    fn expected(&self) -> Result<Vec<Expected>, StoreError>;
+
+    /// Expects a key for a room, instead of the one that was expected there.
+    ///
+    /// # Errors
+    /// [`StoreError`]; also when the key is expected for another room.
+    fn put_expected(&mut self, expected: &Expected) -> Result<(), StoreError>;
+
+    /// Expects no key for a room any more.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    fn drop_expected(&mut self, at: &RoomAddress) -> Result<(), StoreError>;
+
+    /// A chain in short; `None` before its first entry.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    fn chain(&self, at: &RoomAddress, chain: u32) -> Result<Option<ChainRow>, StoreError>;
+
+    /// How many entries of a key are held from a number on.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    fn held_from(&self, at: &RoomAddress, kid: &Kid, from: u64) -> Result<u64, StoreError>;
 
     /// What is held around a number of a chain.
     ///
@@ -196,8 +226,40 @@ pub trait Store {
     fn put_plan(&mut self, at: &RoomAddress, plan: &PlanRow) -> Result<(), StoreError>;
 }
 
-/// Decides about a key, in one group of writes: approving one revokes the room's other approved key. A key that is
-/// approved again goes on with its chain, unless that has two histories: then it begins a new one.
+/// What an operator decides about a key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Decision {
+    /// It is the room's, instead of the one that was.
+    Approve,
+    /// It is trusted no more, from this number on; `None` is the number after the newest that is held.
+    Revoke(Option<u64>),
+}
+
+/// The keyring as it is kept.
+///
+/// # Errors
+/// [`StoreError`].
+pub fn keyring<S: Store + ?Sized>(store: &S) -> Result<Keyring, StoreError> {
+    let expected = store.expected()?.into_iter().map(|e| (e.at, e.fingerprint));
+    Ok(Keyring::new(store.keys()?).expecting(expected))
+}
+
+/// The number from which on a key is revoked when nobody says another: the one after the newest that is held of its
+/// chain. `None` for a key that was never the room's.
+///
+/// # Errors
+/// [`StoreError`].
+pub fn next_number<S: Store + ?Sized>(store: &S, key: &RoomKey) -> Result<Option<u64>, StoreError> {
+    if key.chain == 0 {
+        return Ok(None);
+    }
+    let last = store.chain(&key.at, key.chain)?.map_or(0, |row| row.last);
+    Ok(Some(last.saturating_add(1)))
+}
+
+/// Decides about a key, in one group of writes: approving one revokes the room's other key, from the number on that
+/// comes next. A key that is approved again goes on with its chain, unless that has two histories: then it begins a
+/// new one.
 ///
 /// # Errors
 /// [`StoreError`].
@@ -205,11 +267,11 @@ pub fn decide<S: Store + ?Sized>(
     store: &mut S,
     at: &RoomAddress,
     kid: &Kid,
-    state: KeyState,
+    decision: Decision,
     now_ms: i64,
 ) -> Result<(), StoreError> {
     store.begin()?;
-    let done = decide_within(store, at, kid, state, now_ms);
+    let done = decide_within(store, at, kid, decision, now_ms);
     match done {
         Ok(()) => store.commit(),
         Err(e) => {
@@ -219,32 +281,67 @@ pub fn decide<S: Store + ?Sized>(
     }
 }
 
-fn decide_within<S: Store + ?Sized>(
+/// As [`decide`], within a group of writes that is open.
+///
+/// # Errors
+/// [`StoreError`].
+pub fn decide_within<S: Store + ?Sized>(
     store: &mut S,
     at: &RoomAddress,
     kid: &Kid,
-    state: KeyState,
+    decision: Decision,
     now_ms: i64,
 ) -> Result<(), StoreError> {
-    let keys: Vec<RoomKey> = store.keys()?.into_iter().filter(|k| k.at == *at).collect();
-    let next_chain = keys.iter().map(|k| k.chain).max().unwrap_or(0) + 1;
-    let (wanted, others): (Vec<RoomKey>, Vec<RoomKey>) = keys.into_iter().partition(|k| k.kid == *kid);
-    // First the one that goes: at no moment has a room two approved keys.
-    let replaced = |k: &RoomKey| state == KeyState::Approved && k.state == KeyState::Approved;
-    for mut key in others.into_iter().filter(replaced) {
-        key.state = KeyState::Revoked;
-        key.decided_ms = Some(now_ms);
-        store.put_key(&key)?;
-    }
-    for mut key in wanted {
-        key.state = state;
-        key.decided_ms = Some(now_ms);
-        if state == KeyState::Approved && (key.chain == 0 || store.forks(at, key.chain)? > 0) {
-            key.chain = next_chain;
+    let ring = keyring(store)?;
+    let Some(key) = ring.key_at(at, kid).cloned() else {
+        return Ok(());
+    };
+    match decision {
+        Decision::Approve => {
+            let next_chain = ring.keys_of(at).map(|k| k.chain).max().unwrap_or(0) + 1;
+            // First the one that goes: at no moment has a room two approved keys.
+            if let Some(other) = ring.approved(at).filter(|k| k.kid != *kid) {
+                let end = next_number(store, other)?;
+                for changed in ring.revoke(at, &other.kid, end, now_ms) {
+                    if changed.kid != *kid {
+                        store.put_key(&changed)?;
+                    }
+                }
+            }
+            // It is trusted anew whatever it has handed over before; those keys follow it no more.
+            for other in ring.keys_of(at).filter(|k| k.former.as_ref() == Some(kid)) {
+                if let Some(now) = store
+                    .keys()?
+                    .into_iter()
+                    .find(|k| k.at == *at && k.kid == other.kid)
+                {
+                    store.put_key(&RoomKey { former: None, ..now })?;
+                }
+            }
+            let anew = key.chain == 0 || store.forks(at, key.chain)? > 0;
+            store.put_key(&RoomKey {
+                state: KeyState::Approved,
+                chain: if anew { next_chain } else { key.chain },
+                from: if anew { 1 } else { key.from },
+                end: None,
+                // From now on it is trusted by the operator's word, not by another key's.
+                former: None,
+                decided_ms: Some(now_ms),
+                ..key
+            })?;
+            store.drop_expected(at)
         }
-        store.put_key(&key)?;
+        Decision::Revoke(from) => {
+            let end = match from {
+                Some(from) if key.chain > 0 => Some(from),
+                _ => next_number(store, &key)?,
+            };
+            for changed in ring.revoke(at, kid, end, now_ms) {
+                store.put_key(&changed)?;
+            }
+            Ok(())
+        }
     }
-    Ok(())
 }
 
 #[cfg(test)]

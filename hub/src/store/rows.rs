@@ -8,7 +8,7 @@ use bridgepoint_protocol::envelope::{EntryHash, Kind};
 use bridgepoint_protocol::name::RoomAddress;
 use serde::Serialize;
 
-use crate::keyring::RoomKey;
+use crate::keyring::{Fingerprint, RoomKey};
 
 /// Everything that is kept of one room.
 #[derive(Debug, Clone, PartialEq)]
@@ -101,6 +101,21 @@ pub struct PastRun {
     pub checkpoint: Option<String>,
     /// The meeting.
     pub meeting: Option<String>,
+    /// False when the key that signed it was revoked from an earlier number on: evidence, and no result any more.
+    pub believed: bool,
+}
+
+/// A key that is approved when it asks for the first time.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Expected {
+    /// For which room.
+    pub at: RoomAddress,
+    /// The key's fingerprint.
+    pub fingerprint: Fingerprint,
+    /// The room's name, as the list says; may be empty.
+    pub name: String,
+    /// When it was added, UTC milliseconds.
+    pub added_ms: i64,
 }
 
 /// One entry as it is kept.

@@ -65,6 +65,18 @@ impl SqliteStore {
         Ok(store)
     }
 
+    /// A database that is gone with its process.
+    #[cfg(test)]
+    pub(crate) fn in_memory() -> Self {
+        let mut store = Self {
+            connection: Connection::open_in_memory().unwrap(),
+            file: "memory".into(),
+            fresh: fresh::Fresh::default(),
+        };
+        store.migrate().unwrap();
+        store
+    }
+
     fn with_flags(file: &Path, flags: OpenFlags) -> Result<Self, StoreError> {
         let connection = Connection::open_with_flags(file, flags).map_err(|e| error(file, &e))?;
         let store = Self {

@@ -31,7 +31,7 @@ fn stores() -> Vec<(tempfile::TempDir, Open)> {
 fn approved(store: &mut dyn Store, at: &str) -> Box {
     let it = Box::new(at);
     store.put_key(&it.row(KeyState::Pending)).unwrap();
-    decide(store, &it.at, it.key.kid(), KeyState::Approved, NOW).unwrap();
+    decide(store, &it.at, it.key.kid(), Decision::Approve, NOW).unwrap();
     it
 }
 
@@ -68,7 +68,7 @@ fn keys_and_decisions() {
             &mut *store,
             &first.at,
             first.key.kid(),
-            KeyState::Approved,
+            Decision::Approve,
             NOW + 1,
         )
         .unwrap();
@@ -76,7 +76,7 @@ fn keys_and_decisions() {
             &mut *store,
             &second.at,
             second.key.kid(),
-            KeyState::Approved,
+            Decision::Approve,
             NOW + 2,
         )
         .unwrap();
@@ -100,7 +100,7 @@ fn keys_and_decisions() {
             &mut *store,
             &first.at,
             first.key.kid(),
-            KeyState::Approved,
+            Decision::Approve,
             NOW + 3,
         )
         .unwrap();
@@ -240,6 +240,7 @@ fn entries_are_kept_word_for_word_and_found_by_their_neighbours() {
             same: None,
             before: None,
             after_prev: Some(entries[2].hash),
+            ..Neighbours::default()
         };
         assert_eq!(around, expected);
         add(&mut *store, &one, "report", &entries[2].jws, NOW + 4);
@@ -431,7 +432,7 @@ fn what_another_process_writes_is_noticed() {
         let mark = store.change_mark().unwrap();
         let one = approved(&mut *store, "abc/one");
         assert_eq!(store.change_mark().unwrap(), mark, "one's own writing is no news");
-        decide(&mut *open(), &one.at, one.key.kid(), KeyState::Revoked, NOW).unwrap();
+        decide(&mut *open(), &one.at, one.key.kid(), Decision::Revoke(None), NOW).unwrap();
         assert_ne!(store.change_mark().unwrap(), mark);
     }
 }

@@ -60,7 +60,7 @@ pub struct Uplink {
     pub org: Name,
     /// How the broker is reached.
     pub reach: Reach,
-    /// The hub's public JWK, as text.
+    /// The hub's public JWK and how it was reached from former keys, as text.
     pub jwk: String,
     /// Where it is noted whether the line stands.
     pub board: Arc<Board>,

@@ -2,8 +2,9 @@
 
 use std::collections::VecDeque;
 
-use bridgepoint_protocol::claims::{Command, Plan, Receipt};
+use bridgepoint_protocol::claims::{Command, Enrol, Plan, Receipt};
 use bridgepoint_protocol::envelope::{EntryHash, Jwk, Kind, Sealed, SigningKey, VerifyingKey, open, seal};
+use bridgepoint_protocol::rotation;
 use rumqttc::v5::mqttbytes::QoS;
 use rumqttc::v5::mqttbytes::v5::{Filter, Packet, PubAckReason};
 use rumqttc::v5::{AsyncClient, Event, EventLoop, MqttOptions};
@@ -58,6 +59,39 @@ impl Room {
             "contacts": [{ "role": "main", "name": "Nguyễn Văn A", "phone": "0900000000" }],
         });
         seal(&self.key, Kind::Enrol, &claims).unwrap()
+    }
+
+    /// A new key and its statement that it follows the room's.
+    pub fn next_key(&self) -> (SigningKey, Sealed) {
+        let next = Self::new(&self.at).key;
+        let (org, room) = self.names();
+        let asks = Enrol {
+            v: 1,
+            org: org.parse().unwrap(),
+            room: room.parse().unwrap(),
+            iat: 1_795_000_000,
+            jwk: next.verifying().jwk(),
+            former: None,
+            name: format!("Room {room}"),
+            area: None,
+            contacts: vec![],
+        };
+        let proof = rotation::proof(&next, self.key.kid(), asks).unwrap();
+        (next, proof)
+    }
+
+    /// The event by which its key hands over, as the next of its chain.
+    pub fn hands_over(&mut self, next: &SigningKey, proof: &Sealed) -> Sealed {
+        let (org, room) = self.names();
+        let claims = json!({
+            "v": 1, "org": org, "room": room, "boot": "0".repeat(32), "seq": self.seq + 1, "prev": self.prev,
+            "witness": null, "nonce": null, "iat": 1_795_000_000, "mono_ms": 1, "clk": "ntp", "kind": "key",
+            "code": "key.rotated", "params": rotation::params(&next.verifying(), proof), "started_ms": 0,
+        });
+        let sealed = seal(&self.key, Kind::Event, &claims).unwrap();
+        self.seq += 1;
+        self.prev = sealed.hash;
+        sealed
     }
 
     /// The next report of its chain.

@@ -1,6 +1,7 @@
 //! What goes to and fro around reports: receipts, commands, presence, and the agent's smaller entries.
 
 use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -142,6 +143,14 @@ pub struct Gap {
     pub to: u64,
     /// Why.
     pub reason: String,
+}
+
+impl Gap {
+    /// The numbers that it declares missing; `None` when they are not some that come before its own.
+    #[must_use]
+    pub fn declared(&self) -> Option<RangeInclusive<u64>> {
+        (self.from >= 1 && self.from <= self.to && self.to < self.link.seq).then_some(self.from..=self.to)
+    }
 }
 
 /// The retained, unsigned `state` message: the box is there, never that the room is ready.

@@ -167,12 +167,12 @@ pub struct SigningKey {
 }
 
 impl SigningKey {
-    /// Reads a PKCS #8 document, as `ring` writes it.
+    /// Reads a PKCS #8 document (DER): as `ring` writes it, with the public half, or as `openssl genpkey` does, without.
     ///
     /// # Errors
     /// [`OpenError::BadKey`] when it is none.
     pub fn from_pkcs8(document: &[u8]) -> Result<Self, OpenError> {
-        let pair = Ed25519KeyPair::from_pkcs8(document).map_err(|_| OpenError::BadKey)?;
+        let pair = Ed25519KeyPair::from_pkcs8_maybe_unchecked(document).map_err(|_| OpenError::BadKey)?;
         let public: [u8; 32] = pair
             .public_key()
             .as_ref()

@@ -58,6 +58,19 @@ fn the_thumbprint_is_that_of_rfc_8037() {
     assert_eq!(key.jwk(), jwk);
 }
 
+/// Anybody who reaches the broker can send an enrolment; why it is refused goes to the log.
+#[test]
+fn a_refusal_is_short_however_long_what_it_refuses() {
+    let jws = seal(&key(7), Kind::Enrol, &json!({"v": "ổ".repeat(5000)}))
+        .unwrap()
+        .jws;
+    let why = open_enrolment(jws.as_bytes()).unwrap_err().to_string();
+    assert!(why.len() < 800, "{why}");
+    assert!(why.contains("line 1 column"), "{why}");
+    let opened = peek(jws.as_bytes()).unwrap();
+    assert_eq!(opened.claims::<serde_json::Value>().unwrap_err().to_string(), why);
+}
+
 #[test]
 fn every_one_bit_flip_is_refused() {
     let (_, sealed) = sealed();

@@ -34,8 +34,26 @@ pub fn line_fault(lang: Lang, error: &LineError) -> String {
             "sequence",
             &[("expected", expected.to_string()), ("found", found.to_string())],
         ),
-        LineError::Prev { seq } => said(lang, "prev", &[("found", seq.to_string())]),
+        LineError::Prev { seq } => numbered(lang, "prev", *seq),
+        LineError::FormerKey { seq } => numbered(lang, "former-key", *seq),
+        LineError::ReceiptAlone { seq } => numbered(lang, "receipt-alone", *seq),
+        LineError::ReceiptOther { seq } => numbered(lang, "receipt-other", *seq),
+        LineError::WitnessGone { seq, named } => two(lang, "witness-gone", *seq, *named),
+        LineError::WitnessOther { seq, named } => two(lang, "witness-other", *seq, *named),
+        LineError::CutOff => said(lang, "cut-off", &[]),
     }
+}
+
+fn numbered(lang: Lang, key: &str, found: u64) -> String {
+    said(lang, key, &[("found", found.to_string())])
+}
+
+fn two(lang: Lang, key: &str, found: u64, expected: u64) -> String {
+    said(
+        lang,
+        key,
+        &[("found", found.to_string()), ("expected", expected.to_string())],
+    )
 }
 
 fn said(lang: Lang, key: &str, values: &[(&str, String)]) -> String {

@@ -4,6 +4,8 @@
 //! * [`check`]: a whole healthy check ÷ the longest chain of probes; a room in which everything hangs.
 //! * [`idle`]: memory and wakeups of an agent that waits, beside other programs that wait.
 //! * [`hub`]: reports verified, stored and receipted on one core, beside the bare signature checks.
+//! * [`verify`]: a whole logbook verified, beside the bare signature checks.
+//! * [`append`]: an entry kept in the logbook, beside the bare write and sync of its bytes.
 //! * [`media`]: a child process for each sound, beside the start of `true`.
 //!
 //! Words on the command line choose among these; without one it is all of them.
@@ -15,19 +17,33 @@
     missing_docs
 )] // a test program
 
+mod append;
 mod check;
 mod hub;
 mod idle;
 mod measure;
 mod media;
 mod table;
+mod verify;
 
+/// The logbook as the agent has it, with what it stands on. `append` measures it in this process.
+#[path = "../../../agent/src"]
+#[allow(dead_code)] // the agent uses more of it
+#[allow(unused_imports)]
+mod agent {
+    pub(crate) mod disk;
+    pub(crate) mod logbook;
+    pub(crate) mod said;
+    pub(crate) mod state;
+}
+
+use agent::{disk, logbook, said, state};
 use anyhow::{Result, ensure};
 use bridgepoint_tests::scenario::{Line, Setting, Stage};
 use table::Row;
 
 /// What can be chosen.
-const PARTS: [&str; 5] = ["check", "wedged", "idle", "hub", "media"];
+const PARTS: [&str; 7] = ["check", "wedged", "idle", "hub", "append", "verify", "media"];
 
 fn main() -> Result<()> {
     // cargo adds an option of its own.
@@ -68,9 +84,19 @@ fn main() -> Result<()> {
         rows.extend(hub::receipted(&stage, &dir.path().join("hub"))?);
         rows.extend(hub::envelopes(&stage)?);
     }
+    if wants("append") {
+        eprintln!("entries of the logbook ...");
+        rows.extend(append::appended(&stage)?);
+    }
     if wants("media") {
         eprintln!("a process for each sound ...");
         rows.extend(media::starts(&stage, dir.path())?);
+    }
+    if wants("verify") {
+        eprintln!("a whole logbook ...");
+        rows.push(verify::whole(
+            include_bytes!("../../fixtures/reports/v1/report.jws").trim_ascii(),
+        )?);
     }
     table::print(&rows);
     Ok(())

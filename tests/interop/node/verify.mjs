@@ -50,7 +50,8 @@ async function walk(lines, known) {
         counts.entries += 1;
       } else if (protectedHeader.typ === "bp-receipt+jws") {
         hold(by.owner === "hub", "a receipt that the hub has not signed");
-        hold((hashes.get(claims.seq) ?? claims.hash) === claims.hash, "a receipt for something else");
+        const earlier = hashes.size === 0 || claims.seq < [...hashes.keys()][0];
+        hold(earlier || hashes.get(claims.seq) === claims.hash, "a receipt for something else");
         counts.receipts += 1;
       } else {
         counts.other += 1;

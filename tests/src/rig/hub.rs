@@ -17,6 +17,7 @@ pub struct Hub {
     process: Option<Process>,
     config: PathBuf,
     state: PathBuf,
+    log: &'static str,
     /// Where rooms connect, `mqtt://127.0.0.1:PORT`.
     pub broker: String,
     /// Its page, `http://127.0.0.1:PORT`.
@@ -31,12 +32,21 @@ impl Hub {
     /// # Errors
     /// When it does not start.
     pub fn start(dir: &Path) -> Result<Self> {
+        Self::start_logging(dir, "info")
+    }
+
+    /// The same, with its log at this level.
+    ///
+    /// # Errors
+    /// When it does not start.
+    pub fn start_logging(dir: &Path, log: &'static str) -> Result<Self> {
         std::fs::create_dir_all(dir)?;
         let config = dir.join("hub.toml");
         let text = "[hub]\norgs = [\"quang-ninh\"]\n[broker]\naddress = \"own\"\nlisten = \"127.0.0.1:0\"\n[page]\nlisten = \"127.0.0.1:0\"\n[reflector]\nlisten = \"127.0.0.1:0\"\n";
         std::fs::write(&config, text)?;
         let mut hub = Self {
             process: None,
+            log,
             config,
             state: dir.join("state"),
             broker: String::new(),
@@ -64,8 +74,8 @@ impl Hub {
         let mut command = self.command()?;
         command
             .arg("serve")
-            .env("BRIDGEPOINT_LOG", "info")
-            .env("RUST_LOG", "info");
+            .env("BRIDGEPOINT_LOG", self.log)
+            .env("RUST_LOG", self.log);
         let process = Process::start("bridgepoint-hub", &command)?;
         let found: Result<Value> = until("the hub's serve.json", PATIENCE, || {
             Ok(std::fs::read(&facts)
@@ -137,6 +147,12 @@ impl Hub {
     #[must_use]
     pub fn socket(&self) -> PathBuf {
         self.state.join("broker").join("hub.sock")
+    }
+
+    /// Its state directory.
+    #[must_use]
+    pub fn state(&self) -> &Path {
+        &self.state
     }
 
     /// The key that it signs with.

@@ -11,7 +11,7 @@ use anyhow::{Context as _, Result, ensure};
 use super::process::{Output, Process, run, succeed};
 use super::{PATIENCE, free_port, installed, until};
 
-const PLACES: &[&str] = &["/usr/bin", "/usr/local/bin"];
+pub(super) const PLACES: &[&str] = &["/usr/bin", "/usr/local/bin"];
 
 /// Publishes `payload` at QoS 1 as the user `user`, with MQTT 5; `broker` is `mqtt://HOST:PORT`. The output says
 /// what the broker thought of it; [`refused`] reads it.
@@ -72,6 +72,18 @@ pub fn keep(socket: &Path, topic: &str, payload: &[u8]) -> Result<()> {
         output.stderr
     );
     Ok(())
+}
+
+/// Listens to everything on the hub's own broker, through the socket in its directory, from now on. What is heard stands in
+/// what the process has said, a line each: topic and payload.
+///
+/// # Errors
+/// When the client is not installed.
+pub fn everything(socket: &Path) -> Result<Process> {
+    let mut command = Command::new(installed("mosquitto_sub", PLACES)?);
+    command.args(["-V", "mqttv5", "-u", "hub", "--unix"]).arg(socket);
+    command.args(["-t", "#", "-F", "%t %p"]);
+    Process::start("the listener", &command)
 }
 
 /// A broker of somebody's own.
@@ -164,7 +176,7 @@ pub fn subscribed(broker: &str, user: &str, topics: &[&str], count: usize) -> Re
 }
 
 /// Host and port of an `mqtt://` address.
-fn place(broker: &str) -> Result<(&str, &str)> {
+pub(super) fn place(broker: &str) -> Result<(&str, &str)> {
     broker
         .strip_prefix("mqtt://")
         .and_then(|address| address.rsplit_once(':'))

@@ -13,7 +13,7 @@ const DIR: &str = "/state/logbook";
 const KEY_FILE: &str = "/state/key.pk8";
 
 /// How many seeds, where nobody says otherwise.
-const SEEDS: u64 = 400;
+const SEEDS: u64 = 1_500;
 
 fn keys() -> &'static (SigningKey, SigningKey) {
     static KEYS: OnceLock<(SigningKey, SigningKey)> = OnceLock::new();
@@ -73,8 +73,13 @@ fn live(seed: u64, lie: Lie) {
     let disk = SimDisk::new(seed, lie);
     let mut dice = Dice(seed ^ 0x5eed);
     let mut model = Model::default();
-    let mut clock = (NOVEMBER, 0_u64);
-    for _ in 0..3 {
+    let mut now = stamp(NOVEMBER, 0);
+    for boot in 0..3 {
+        // A box without a battery starts at 1970.
+        now.boot = boot.to_string();
+        now.mono_ms = 0;
+        now.clock = [ClockState::Ntp, ClockState::Rtc, ClockState::Unsynced][dice.below(3) as usize];
+        now.wall_ms = [now.wall_ms, NOVEMBER, 0][dice.below(3) as usize];
         disk.power_goes(dice.below(120));
         if dice.below(3) == 0 {
             disk.fails(dice.below(60));
@@ -82,7 +87,7 @@ fn live(seed: u64, lie: Lie) {
         if dice.below(4) == 0 {
             disk.capacity(disk.used() + dice.below(20_000) as usize);
         }
-        run(&disk, &mut dice, &mut model, &mut clock);
+        run(&disk, &mut dice, &mut model, &mut now);
         disk.power_cut();
         disk.capacity(1 << 24);
         let book = open_on(&disk).expect("a disk that works opens");
@@ -97,19 +102,20 @@ fn open_on(disk: &SimDisk) -> Result<Logbook, LogbookError> {
 }
 
 /// Until the power goes, or for a while.
-fn run(disk: &SimDisk, dice: &mut Dice, model: &mut Model, clock: &mut (i64, u64)) {
+fn run(disk: &SimDisk, dice: &mut Dice, model: &mut Model, now: &mut Stamp) {
     let (agent, hub) = keys();
     let Ok(mut book) = open_on(disk) else { return };
     for _ in 0..12 {
         if disk.is_off() {
             return;
         }
-        clock.0 += 1_000;
-        clock.1 += 1_000;
+        now.wall_ms += 1_000;
+        now.mono_ms += 1_000;
         match dice.below(8) {
             0 => {
-                // Some weeks later, or long ago.
-                clock.0 += (dice.below(60) as i64 - 10) * 86_400_000;
+                // The clock is set: some weeks on or back, a year, or to 1970.
+                let days = [20, 40, -10, 365, -365, -1_000_000][dice.below(6) as usize];
+                now.wall_ms = (now.wall_ms + days * 86_400_000).max(0);
             }
             1 => {
                 let (_, tried) = model.key;
@@ -145,9 +151,8 @@ fn run(disk: &SimDisk, dice: &mut Dice, model: &mut Model, clock: &mut (i64, u64
                     claims["text"] = "x".repeat(long).into();
                     claims
                 };
-                let stamp = stamp(clock.0, clock.1);
                 if book
-                    .append_weighed(weight, agent, Kind::Report, &stamp, report)
+                    .append_weighed(weight, agent, Kind::Report, now, report)
                     .is_ok()
                 {
                     model.hear(&book);

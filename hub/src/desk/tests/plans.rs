@@ -163,7 +163,7 @@ fn a_plan_that_was_taken_back_is_taken_back_again_when_that_may_be_lost() {
     rig.plan(&meeting("m-one", NOW + HOUR));
     rig.join();
     rig.told(NOW);
-    rig.decide(&one, KeyState::Revoked);
+    rig.decide(&one, Decision::Revoke(None));
     let taken_back = |rig: &mut Rig, now_ms: i64| {
         let publish = rig.desk.tick(now_ms).unwrap().publish;
         let mine = publish.iter().filter(|p| p.topic == one.topic("plan"));
@@ -239,7 +239,7 @@ fn an_approved_room_is_told_and_a_revoked_ones_plan_is_taken_back() {
     let one = Box::new("abc/one");
     rig.send(&one.topic("enrol"), &one.enrolment().jws);
     assert!(rig.told(NOW).is_empty(), "nothing for a stranger");
-    rig.decide(&one, KeyState::Approved);
+    rig.decide(&one, Decision::Approve);
     let at_once = rig.desk.tick(NOW).unwrap().publish;
     assert!(
         rig.plans(&at_once).is_empty(),
@@ -248,7 +248,7 @@ fn an_approved_room_is_told_and_a_revoked_ones_plan_is_taken_back() {
     let told = rig.told(NOW);
     assert_eq!(told.len(), 1);
 
-    rig.decide(&one, KeyState::Revoked);
+    rig.decide(&one, Decision::Revoke(None));
     let publish = rig.desk.tick(NOW + 5000).unwrap().publish;
     let topic = one.topic("plan");
     let taken_back = publish
@@ -257,7 +257,7 @@ fn an_approved_room_is_told_and_a_revoked_ones_plan_is_taken_back() {
     assert_eq!(taken_back.count(), 1);
     assert!(rig.desk.tick(NOW + 10_000).unwrap().publish.is_empty(), "once");
 
-    rig.decide(&one, KeyState::Approved);
+    rig.decide(&one, Decision::Approve);
     let again = rig.told(NOW + 15_000);
     assert!(again.len() == 1 && again[0].rev > told[0].rev);
 }
@@ -318,7 +318,7 @@ fn a_full_disk_tells_no_plan_and_forgets_no_receipt() {
     desk.take(&[letter(&it.topic("enrol"), &it.enrolment().jws)], NOW)
         .unwrap();
     let mut other = SqliteStore::open(&dir.path().join("hub.db")).unwrap();
-    decide(&mut other, &it.at, it.key.kid(), KeyState::Approved, NOW).unwrap();
+    decide(&mut other, &it.at, it.key.kid(), Decision::Approve, NOW).unwrap();
     other.put_meeting(&meeting("m-one", NOW + HOUR)).unwrap();
     let receipts = desk.tick(NOW).unwrap().publish;
     let [receipt] = &receipts[..] else {

@@ -175,6 +175,12 @@ fn notes(detail: &RoomDetail, contacts: &Contacts, lang: Lang) -> Vec<Note> {
         );
         notes.push(Note { said, command: None });
     }
+    if standing.refused.contains_key(Reason::Rotation.word()) {
+        notes.push(Note {
+            said: say(lang, "rotation-refused", []),
+            command: None,
+        });
+    }
     if standing
         .result
         .as_ref()
@@ -215,13 +221,23 @@ fn facts(detail: &RoomDetail, lang: Lang, now_ms: i64) -> Vec<(String, String)> 
         );
     }
     let shown = standing.fingerprint.as_deref();
-    for key in detail
-        .keys
-        .iter()
-        .filter(|k| k.state == KeyState::Revoked && Some(k.fingerprint.as_str()) != shown)
-    {
+    for key in &detail.keys {
+        let range = key.range().map(|range| format!("{}, ", range.in_lang(lang)));
+        let name = match key.state {
+            KeyState::Next => "key-next",
+            KeyState::Former => "key-former",
+            KeyState::Revoked if Some(key.fingerprint.as_str()) != shown || range.is_some() => {
+                "enrolment-revoked"
+            }
+            // It is above with its day; from which number on it signs is said when it took over.
+            KeyState::Approved if range.is_some() => "enrolment-approved",
+            KeyState::Approved | KeyState::Revoked | KeyState::Pending => continue,
+        };
         let when = moment(key.decided_ms.unwrap_or(key.first_ms));
-        fact("enrolment-revoked", format!("{} ({when})", key.fingerprint));
+        fact(
+            name,
+            format!("{} ({}{when})", key.fingerprint, range.unwrap_or_default()),
+        );
     }
     if let Some(chain) = chain(standing, &detail.missing, lang) {
         fact("chain", chain);
@@ -260,6 +276,9 @@ fn chain(standing: &Standing, missing: &[(u64, u64)], lang: Lang) -> Option<Stri
         say(lang, key, []),
         say(lang, "entries-held", [("n", standing.chain.held.to_string())])
     );
+    if let Some(first) = standing.chain.first.filter(|first| *first > 1) {
+        said = format!("{said} {}", say(lang, "chain-begins", [("n", first.to_string())]));
+    }
     if standing.chain.missing > 0 {
         let range = |(from, to): &(u64, u64)| {
             if from == to {
@@ -300,6 +319,7 @@ fn past(run: &PastRun, lang: Lang, now_ms: i64) -> PastLine {
     said.extend(kind.map(|key| say(lang, key, [])));
     said.extend(run.scope.as_ref().map(|scope| text::clean(&scope.join(", "))));
     said.extend(run.checkpoint.as_deref().map(text::clean));
+    said.extend((!run.believed).then(|| say(lang, "run-not-counted", [])));
     PastLine {
         sign: verdict.into(),
         partial: run.scope.is_some(),

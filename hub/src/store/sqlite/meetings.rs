@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use bridgepoint_protocol::name::{Name, RoomAddress};
 use rusqlite::{Connection, OptionalExtension as _, Result, Row, params};
 
-use super::read::{self, damaged, signed};
+use super::read::{self, BELIEVED, SIGNER, damaged, signed};
 use crate::meeting::Meeting;
 use crate::store::{Checked, PlanRow};
 
@@ -94,10 +94,12 @@ pub(super) fn put_plan(c: &Connection, at: &RoomAddress, plan: &PlanRow) -> Resu
 
 /// The newest full run of a chain for each of the newest meetings.
 pub(super) fn checked(c: &Connection, room: i64, chain: u32) -> Result<Vec<Checked>> {
-    let mut statement = c.prepare_cached(
-        "SELECT meeting, checkpoint, COALESCE(measured_ms, MIN(received_ms, finished_ms)), verdict FROM run
-         WHERE room_id = ?1 AND chain = ?2 AND scope IS NULL AND meeting IS NOT NULL ORDER BY seq DESC LIMIT ?3",
-    )?;
+    let mut statement = c.prepare_cached(&format!(
+        "SELECT meeting, checkpoint, COALESCE(measured_ms, MIN(run.received_ms, finished_ms)), verdict
+         FROM run JOIN entry ON entry.id = entry_id {SIGNER}
+         WHERE run.room_id = ?1 AND run.chain = ?2 AND {BELIEVED} AND scope IS NULL AND meeting IS NOT NULL
+         ORDER BY run.seq DESC LIMIT ?3"
+    ))?;
     let rows = statement.query_map(params![room, chain, RUNS], |row| {
         Ok(Checked {
             meeting: row.get(0)?,

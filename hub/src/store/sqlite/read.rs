@@ -12,13 +12,23 @@ use rusqlite::types::Type;
 use rusqlite::{Connection, OptionalExtension as _, Result, Row, params};
 
 use super::fresh::Fresh;
-use crate::keyring::{KeyState, RoomKey};
-use crate::store::{ChainRow, Count, HeldEntry, Kept, PastRun, PresenceRow, Run};
+use crate::keyring::{Fingerprint, KeyState, RoomKey};
+use crate::store::{ChainRow, Count, Expected, HeldEntry, Kept, PastRun, PresenceRow, Run};
+
+/// Joins a run's entry with the key that signed it.
+pub(super) const SIGNER: &str =
+    "LEFT JOIN room_key AS signer ON signer.room_id = entry.room_id AND signer.kid = entry.kid";
+
+/// Of what a key has signed, what it may sign: what is held beyond stays as evidence and is shown as nothing more.
+pub(super) const BELIEVED: &str = "(signer.end_seq IS NULL OR run.seq < signer.end_seq)";
 
 /// The database counts in signed numbers; what is larger than they are is written as the largest.
 pub(super) fn signed(n: u64) -> i64 {
     i64::try_from(n).unwrap_or(i64::MAX)
 }
+
+/// Gaps that are looked at when it is asked whether a revoked key's entries are still to come.
+const GAPS: usize = 64;
 
 /// Scoped runs after a full one that are looked at; a full run makes the ones before it irrelevant.
 const MAX_SCOPED: usize = 200;
@@ -36,11 +46,15 @@ pub(super) fn rooms(c: &Connection) -> Result<Vec<RoomAddress>> {
 }
 
 const KEY_COLUMNS: &str = "SELECT org, room, kid, x, state, chain, name, area, contacts, enrolment, first_ms, last_ms, \
-                           decided_ms FROM room_key JOIN room ON room.id = room_id";
+                           decided_ms, first_seq, end_seq, former, \
+                           room_id FROM room_key JOIN room ON room.id = room_id";
 
 pub(super) fn keys(c: &Connection) -> Result<Vec<RoomKey>> {
-    c.prepare_cached(&format!("{KEY_COLUMNS} ORDER BY room_id, first_ms, kid"))?
-        .query_map([], key)?
+    let mut statement = c.prepare_cached(&format!("{KEY_COLUMNS} ORDER BY room_id, first_ms, kid"))?;
+    let rows = statement.query_map([], |row| Ok((row.get(16)?, key(row)?)))?;
+    let rows: Vec<(i64, RoomKey)> = rows.collect::<Result<_>>()?;
+    rows.into_iter()
+        .map(|(room, key)| with_awaited(c, room, key))
         .collect()
 }
 
@@ -76,7 +90,50 @@ fn key(row: &Row<'_>) -> Result<RoomKey> {
         first_ms: row.get(10)?,
         last_ms: row.get(11)?,
         decided_ms: row.get(12)?,
+        from: row.get(13)?,
+        end: row.get(14)?,
+        former: row.get::<_, Option<String>>(15)?.map(Kid::new),
+        awaited: false,
     })
+}
+
+/// The same key, with whether entries that it may have signed are still to come, which only matters when it was revoked.
+fn with_awaited(c: &Connection, room: i64, key: RoomKey) -> Result<RoomKey> {
+    let (KeyState::Revoked, Some(end)) = (key.state, key.end) else {
+        return Ok(key);
+    };
+    let Some(row) = chain_row(c, room, key.chain)? else {
+        return Ok(key);
+    };
+    let ahead = row.last.saturating_add(1) < end;
+    let awaited = ahead
+        || missing(c, room, key.chain, GAPS)?
+            .iter()
+            .any(|gap| *gap.start() < end && key.from <= *gap.end());
+    Ok(RoomKey { awaited, ..key })
+}
+
+pub(super) fn expected(c: &Connection) -> Result<Vec<Expected>> {
+    c.prepare_cached("SELECT org, room, fingerprint, name, added_ms FROM expected ORDER BY org, room")?
+        .query_map([], |row| {
+            Ok(Expected {
+                at: address(row, 0)?,
+                fingerprint: Fingerprint::kept(row.get(2)?),
+                name: row.get(3)?,
+                added_ms: row.get(4)?,
+            })
+        })?
+        .collect()
+}
+
+pub(super) fn held_from(c: &Connection, at: &RoomAddress, kid: &Kid, from: u64) -> Result<u64> {
+    c.prepare_cached(
+        "SELECT COUNT(*) FROM entry JOIN room ON room.id = room_id WHERE org = ?1 AND room = ?2 AND kid = ?3 AND seq >= ?4",
+    )?
+    .query_row(
+        params![at.org.as_str(), at.room.as_str(), kid.as_str(), signed(from)],
+        |row| row.get(0),
+    )
 }
 
 pub(super) fn neighbours(c: &Connection, at: &RoomAddress, chain: u32, seq: u64) -> Result<Neighbours> {
@@ -218,8 +275,8 @@ pub(super) fn kept(c: &Connection, fresh: &Fresh, at: &RoomAddress) -> Result<Op
 /// Runs with their reports. `which` is one of the two conditions in [`kept`].
 fn runs(c: &Connection, fresh: &Fresh, room: i64, chain: u32, which: &str, after: u64) -> Result<Vec<Run>> {
     c.prepare_cached(&format!(
-        "SELECT run.seq, run.received_ms, jws, entry.id FROM run JOIN entry ON entry.id = entry_id
-         WHERE run.room_id = ?1 AND run.chain = ?2 AND ?3 >= 0 AND {which}"
+        "SELECT run.seq, run.received_ms, jws, entry.id FROM run JOIN entry ON entry.id = entry_id {SIGNER}
+         WHERE run.room_id = ?1 AND run.chain = ?2 AND ?3 >= 0 AND {BELIEVED} AND {which}"
     ))?
     .query_map(params![room, chain, signed(after)], |row| {
         Ok(Run {
@@ -300,10 +357,10 @@ pub(super) fn history(c: &Connection, at: &RoomAddress, limit: usize) -> Result<
         return Ok(vec![]);
     };
     c.prepare_cached(
-        "SELECT run.chain, run.seq, run, started_ms, finished_ms, run.received_ms, verdict, claimed, scope, trigger,
-             checkpoint, meeting, made_after_ms
-         FROM run JOIN entry ON entry.id = entry_id WHERE run.room_id = ?1
-         ORDER BY run.chain DESC, run.seq DESC LIMIT ?2",
+        &format!("SELECT run.chain, run.seq, run, started_ms, finished_ms, run.received_ms, verdict, claimed, scope, trigger,
+             checkpoint, meeting, made_after_ms, {BELIEVED}
+         FROM run JOIN entry ON entry.id = entry_id {SIGNER} WHERE run.room_id = ?1
+         ORDER BY run.chain DESC, run.seq DESC LIMIT ?2"),
     )?
     .query_map(params![room, limit], |row| {
         let (verdict, claimed): (String, String) = (row.get(6)?, row.get(7)?);
@@ -322,6 +379,7 @@ pub(super) fn history(c: &Connection, at: &RoomAddress, limit: usize) -> Result<
             checkpoint: row.get(10)?,
             meeting: row.get(11)?,
             made_after_ms: row.get(12)?,
+            believed: row.get(13)?,
         })
     })?
     .collect()

@@ -6,7 +6,7 @@ use rusqlite::{Connection, TransactionBehavior};
 pub(super) const VERSION: usize = STEPS.len();
 
 /// One step a version; a step that was released is never edited.
-const STEPS: [&str; 2] = [
+const STEPS: [&str; 3] = [
     "
 CREATE TABLE room (
     id INTEGER PRIMARY KEY,
@@ -157,6 +157,28 @@ CREATE TABLE plan (
 ALTER TABLE run ADD COLUMN measured_ms INTEGER;
 CREATE INDEX full_run_for_meeting ON run (room_id, chain, seq) WHERE scope IS NULL AND meeting IS NOT NULL;
 ",
+    "
+-- The numbers that a key may sign: from first_seq on, and none from end_seq on. former handed over to it.
+ALTER TABLE room_key ADD COLUMN first_seq INTEGER NOT NULL DEFAULT 1;
+ALTER TABLE room_key ADD COLUMN end_seq INTEGER;
+ALTER TABLE room_key ADD COLUMN former TEXT;
+CREATE UNIQUE INDEX one_room_a_next_key ON room_key (kid) WHERE state IN ('approved', 'next');
+
+-- Who signed. Up to here a chain had one key.
+ALTER TABLE entry ADD COLUMN kid TEXT;
+UPDATE entry SET kid = (SELECT room_key.kid FROM room_key
+    WHERE room_key.room_id = entry.room_id AND room_key.chain = entry.chain);
+
+-- Keys that an operator has approved before they asked.
+CREATE TABLE expected (
+    org TEXT NOT NULL,
+    room TEXT NOT NULL,
+    fingerprint TEXT NOT NULL UNIQUE,
+    name TEXT NOT NULL,
+    added_ms INTEGER NOT NULL,
+    PRIMARY KEY (org, room)
+) STRICT;
+",
 ];
 
 /// Brings the tables up to date; the inner error is a version that is newer than this program.
@@ -191,6 +213,8 @@ mod tests {
             .execute_batch(
                 "INSERT INTO room (id, org, room) VALUES (1, 'abc', 'one');
                  INSERT INTO entry VALUES (1, 1, 1, 1, 'h', 'p', 'bp-report+jws', 0, 9, NULL, 'j');
+                 INSERT INTO entry VALUES (2, 1, 7, 1, 'h', 'p', 'bp-report+jws', 0, 9, NULL, 'j');
+                 INSERT INTO room_key VALUES (1, 'k', 'x', 'approved', 1, '', NULL, '[]', 'e', 0, 0, 0);
                  INSERT INTO run VALUES (1, 1, 1, 1, 'r', 5, 7, 9, 'ready', 'ready', NULL, 'schedule', 'T-90', 'm');
                  PRAGMA user_version = 1;",
             )
@@ -198,6 +222,26 @@ mod tests {
         migrate(&mut connection).unwrap().unwrap();
         let checked = super::super::meetings::checked(&connection, 1, 1).unwrap();
         assert_eq!((checked[0].meeting.as_str(), checked[0].measured_ms), ("m", 7));
+        let entry = |id: i64| {
+            connection
+                .query_row("SELECT kid FROM entry WHERE id = ?1", [id], |row| {
+                    row.get::<_, Option<String>>(0)
+                })
+                .unwrap()
+        };
+        assert_eq!(
+            (entry(1).as_deref(), entry(2)),
+            (Some("k"), None),
+            "a chain's key signed it; whose key has gone on with another chain is not known"
+        );
+        let key = connection.query_row("SELECT first_seq, end_seq, former FROM room_key", [], |row| {
+            Ok((
+                row.get::<_, i64>(0)?,
+                row.get::<_, Option<i64>>(1)?,
+                row.get::<_, Option<String>>(2)?,
+            ))
+        });
+        assert_eq!(key.unwrap(), (1, None, None), "as far as it ever could");
         assert_eq!(migrate(&mut connection).unwrap(), Ok(()), "done once");
         connection.pragma_update(None, "user_version", 99).unwrap();
         assert_eq!(migrate(&mut connection).unwrap(), Err(99));

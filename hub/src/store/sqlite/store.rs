@@ -4,14 +4,16 @@ use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 
 use bridgepoint_protocol::chain::Neighbours;
-use bridgepoint_protocol::envelope::Kind;
+use bridgepoint_protocol::envelope::{Kid, Kind};
 use bridgepoint_protocol::name::{Name, RoomAddress};
 
 use super::{SqliteStore, meetings, read, write};
 use crate::ingest::{Body, Entry, Reason};
 use crate::keyring::RoomKey;
 use crate::meeting::Meeting;
-use crate::store::{Count, HeldEntry, Kept, PastRun, PlanRow, PresenceRow, Store, StoreError};
+use crate::store::{
+    ChainRow, Count, Expected, HeldEntry, Kept, PastRun, PlanRow, PresenceRow, Store, StoreError,
+};
 
 impl Store for SqliteStore {
     fn begin(&mut self) -> Result<(), StoreError> {
@@ -52,6 +54,30 @@ impl Store for SqliteStore {
 
     fn put_key(&mut self, key: &RoomKey) -> Result<(), StoreError> {
         write::put_key(&self.connection, key).map_err(|e| self.error(&e))
+    }
+
+    fn expected(&self) -> Result<Vec<Expected>, StoreError> {
+        read::expected(&self.connection).map_err(|e| self.error(&e))
+    }
+
+    fn put_expected(&mut self, expected: &Expected) -> Result<(), StoreError> {
+        write::put_expected(&self.connection, expected).map_err(|e| self.error(&e))
+    }
+
+    fn drop_expected(&mut self, at: &RoomAddress) -> Result<(), StoreError> {
+        write::drop_expected(&self.connection, at).map_err(|e| self.error(&e))
+    }
+
+    fn chain(&self, at: &RoomAddress, chain: u32) -> Result<Option<ChainRow>, StoreError> {
+        let look = || match read::room_id(&self.connection, at)? {
+            Some(room) => read::chain_row(&self.connection, room, chain),
+            None => Ok(None),
+        };
+        look().map_err(|e| self.error(&e))
+    }
+
+    fn held_from(&self, at: &RoomAddress, kid: &Kid, from: u64) -> Result<u64, StoreError> {
+        read::held_from(&self.connection, at, kid, from).map_err(|e| self.error(&e))
     }
 
     fn neighbours(&self, at: &RoomAddress, chain: u32, seq: u64) -> Result<Neighbours, StoreError> {

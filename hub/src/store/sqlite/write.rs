@@ -1,6 +1,7 @@
 //! The changes.
 
 use bridgepoint_protocol::claims::Report;
+use bridgepoint_protocol::envelope::Kid;
 use bridgepoint_protocol::name::RoomAddress;
 use rusqlite::{Connection, Result, params};
 
@@ -8,7 +9,7 @@ use super::read::{self, signed};
 use crate::fleet::measured_ms;
 use crate::ingest::{Body, Entry, Reason};
 use crate::keyring::RoomKey;
-use crate::store::{ChainRow, MAX_FORKS, PresenceRow};
+use crate::store::{ChainRow, Expected, MAX_FORKS, PresenceRow};
 
 fn room_id(c: &Connection, at: &RoomAddress) -> Result<i64> {
     if let Some(id) = read::room_id(c, at)? {
@@ -24,11 +25,13 @@ pub(super) fn put_key(c: &Connection, key: &RoomKey) -> Result<()> {
     let contacts = serde_json::to_string(&key.contacts)
         .map_err(|e| rusqlite::Error::ToSqlConversionFailure(e.into()))?;
     c.prepare_cached(
-        "INSERT INTO room_key (room_id, kid, x, state, chain, name, area, contacts, enrolment, first_ms, last_ms, decided_ms)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)
+        "INSERT INTO room_key (room_id, kid, x, state, chain, name, area, contacts, enrolment, first_ms, last_ms, decided_ms,
+             first_seq, end_seq, former)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)
          ON CONFLICT (room_id, kid) DO UPDATE SET state = excluded.state, chain = excluded.chain, name = excluded.name,
              area = excluded.area, contacts = excluded.contacts, enrolment = excluded.enrolment,
-             last_ms = excluded.last_ms, decided_ms = excluded.decided_ms",
+             last_ms = excluded.last_ms, decided_ms = excluded.decided_ms, first_seq = excluded.first_seq,
+             end_seq = excluded.end_seq, former = excluded.former",
     )?
     .execute(params![
         room,
@@ -43,6 +46,9 @@ pub(super) fn put_key(c: &Connection, key: &RoomKey) -> Result<()> {
         key.first_ms,
         key.last_ms,
         key.decided_ms,
+        signed(key.from),
+        key.end.map(signed),
+        key.former.as_ref().map(Kid::as_str),
     ])?;
     Ok(())
 }
@@ -56,8 +62,8 @@ pub(super) fn add_entry(
     let room = room_id(c, &entry.at)?;
     let seq = signed(entry.link.seq);
     c.prepare_cached(
-        "INSERT INTO entry (room_id, chain, seq, hash, prev, kind, iat, received_ms, made_after_ms, jws)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+        "INSERT INTO entry (room_id, chain, seq, hash, prev, kind, iat, received_ms, made_after_ms, jws, kid)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
     )?
     .execute(params![
         room,
@@ -70,6 +76,7 @@ pub(super) fn add_entry(
         received_ms,
         made_after_ms,
         entry.jws,
+        entry.kid.as_str(),
     ])?;
     let id = c.last_insert_rowid();
     match &entry.body {
@@ -200,6 +207,28 @@ pub(super) fn count(c: &Connection, at: Option<&RoomAddress>, why: Reason, now_m
          ON CONFLICT (room_id, why) DO UPDATE SET n = n + 1, last_ms = excluded.last_ms",
     )?
     .execute(params![room, why.word(), now_ms])?;
+    Ok(())
+}
+
+pub(super) fn put_expected(c: &Connection, expected: &Expected) -> Result<()> {
+    c.prepare_cached(
+        "INSERT INTO expected (org, room, fingerprint, name, added_ms) VALUES (?1, ?2, ?3, ?4, ?5)
+         ON CONFLICT (org, room) DO UPDATE SET fingerprint = excluded.fingerprint, name = excluded.name,
+             added_ms = excluded.added_ms",
+    )?
+    .execute(params![
+        expected.at.org.as_str(),
+        expected.at.room.as_str(),
+        expected.fingerprint.as_str(),
+        expected.name,
+        expected.added_ms,
+    ])?;
+    Ok(())
+}
+
+pub(super) fn drop_expected(c: &Connection, at: &RoomAddress) -> Result<()> {
+    c.prepare_cached("DELETE FROM expected WHERE org = ?1 AND room = ?2")?
+        .execute([at.org.as_str(), at.room.as_str()])?;
     Ok(())
 }
 

@@ -336,6 +336,46 @@ fn refusals_are_said_in_words() {
 }
 
 #[test]
+fn what_is_wrong_with_a_line_is_said_in_both_languages() {
+    use crate::logbook::LineError;
+    let told = |error: &LineError| [Lang::Vi, Lang::En].map(|lang| text::line_fault(lang, error));
+    for (error, vi, en) in [
+        (
+            LineError::FormerKey { seq: 9 },
+            "mục 9 dùng khóa cũ của hộp, khóa này đã được thay",
+            "entry 9 is signed with a key of the box that had been replaced",
+        ),
+        (
+            LineError::ReceiptAlone { seq: 9 },
+            "biên nhận này của mục 9, nhưng phía trước không có mục đó",
+            "the receipt is for entry 9, which does not stand before it",
+        ),
+        (
+            LineError::ReceiptOther { seq: 9 },
+            "biên nhận này không khớp với mục 9 trong sổ",
+            "the receipt is for another entry 9 than the one that stands here",
+        ),
+        (
+            LineError::WitnessGone { seq: 9, named: 8 },
+            "mục 9 có nhắc biên nhận của mục 8, nhưng phía trước không có, có thể đã bị xóa",
+            "entry 9 names the receipt for entry 8, and that is not there; it may have been removed",
+        ),
+        (
+            LineError::WitnessOther { seq: 9, named: 8 },
+            "mục 9 có nhắc mục 8, nhưng không khớp với mục 8 trong sổ",
+            "entry 9 names another entry 8 than the one that stands here",
+        ),
+        (
+            LineError::CutOff,
+            "dòng cuối bị cắt ngang, có thể do mất điện lúc đang ghi",
+            "the last line is cut off, perhaps by a power cut while it was written",
+        ),
+    ] {
+        assert_eq!(told(&error), [vi, en]);
+    }
+}
+
+#[test]
 fn languages_have_their_words() {
     assert_eq!("vi".parse(), Ok(Lang::Vi));
     assert_eq!("en".parse(), Ok(Lang::En));

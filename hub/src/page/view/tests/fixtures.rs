@@ -160,6 +160,7 @@ pub(super) fn province() -> Vec<RoomState> {
 
 pub(super) fn past(seq: u64, verdict: &str, scope: Option<&str>) -> PastRun {
     PastRun {
+        believed: true,
         chain: 1,
         seq,
         run: format!("r-{seq}"),
@@ -228,6 +229,9 @@ pub(super) fn detail(name: &str) -> RoomDetail {
         events: vec![],
         attests: vec![],
         keys: vec![KeyRow {
+            from: 1,
+            to: None,
+            former: None,
             kid: "k".into(),
             fingerprint: "OLDK-EFGH-IJKL-MNOP-QRST-UVWX-YZ23-4567".into(),
             state: KeyState::Revoked,

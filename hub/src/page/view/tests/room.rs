@@ -6,7 +6,9 @@ use bridgepoint_protocol::page::Sign;
 use bridgepoint_protocol::text::Lang;
 
 use super::fixtures::{FINGERPRINT, NOW, detail};
+use crate::detail::KeyRow;
 use crate::fleet::Enrolment;
+use crate::keyring::KeyState;
 use crate::page::view::asked::Asked;
 use crate::page::view::html;
 use crate::page::view::room::room;
@@ -82,5 +84,63 @@ fn a_box_that_waits_shows_what_to_compare_and_the_command() {
     assert!(
         text.contains("Đọc đối chiếu mã qua điện thoại rồi chạy: <code>bridgepoint-hub"),
         "{text}"
+    );
+}
+
+#[test]
+fn a_chain_that_begins_later_and_keys_that_follow_one_another_are_told() {
+    let mut detail = detail("x");
+    let standing = Arc::get_mut(&mut detail.state.standing).unwrap();
+    standing.chain.first = Some(30);
+    let count = crate::store::Count { n: 1, last_ms: NOW };
+    standing.refused.insert("rotation".into(), count);
+    standing.refused.insert("revoked-key".into(), count);
+    standing.refused.insert("unknown-key".into(), count);
+    let mut key = |state, fingerprint: &str, from, to| {
+        let key = KeyRow {
+            state,
+            fingerprint: fingerprint.into(),
+            from,
+            to,
+            ..detail.keys[0].clone()
+        };
+        detail.keys.push(key);
+    };
+    key(KeyState::Former, "AAAA", 1, Some(50));
+    key(KeyState::Approved, "BBBB", 51, None);
+    key(KeyState::Next, "CCCC", 70, None);
+    key(KeyState::Revoked, "DDDD", 1, Some(0));
+    detail.history[0].believed = false;
+    let view = room(&detail, Lang::Vi, NOW);
+    let facts: Vec<String> = view
+        .facts
+        .iter()
+        .map(|(name, value)| format!("{name}: {value}"))
+        .collect();
+    let all = facts.join("\n");
+    for fact in [
+        "đang giữ 41 mục từ mục 30",
+        "Khóa cũ: AAAA (ký đến mục 50, ",
+        "Đã duyệt: BBBB (ký từ mục 51, ",
+        "Khóa tiếp theo, chưa dùng: CCCC (ký từ mục 70, ",
+        "Đã thu hồi: DDDD (không ký mục nào, ",
+        "Đã từ chối 1 bản tin: hộp đã bị thu hồi",
+        "Đã từ chối 1 bản tin: khóa lạ",
+        "Đã từ chối 1 bản tin: đổi khóa không hợp lệ",
+    ] {
+        assert!(all.contains(fact), "{fact} in\n{all}");
+    }
+    assert!(
+        view.notes
+            .iter()
+            .any(|note| note.said.starts_with("Hộp báo đổi khóa"))
+    );
+    assert!(view.runs.last().unwrap().said.ends_with("không còn được tính"));
+    let english = room(&detail, Lang::En, NOW);
+    assert!(
+        english
+            .facts
+            .iter()
+            .any(|(_, value)| value.contains("from entry 30 on"))
     );
 }
