@@ -31,6 +31,7 @@ test: apt-test fmt lint build
 	@tests/check-pure.sh
 
 test-more: test apt-more
+	BRIDGEPOINT_DISK_SEEDS=20000 $(CARGO) test --package bridgepoint-agent power_cut
 	@$(MAKE) --no-print-directory rig-crash rig-power
 	@$(MAKE) --no-print-directory rig-full rig-clock KILLS=200
 	@$(MAKE) --no-print-directory rig-mutants

@@ -340,9 +340,14 @@ impl Lane<'_> {
             let mut wrong = vec![];
             room.ledger.printed(&output.stdout, &mut wrong);
             self.found(wrong)?;
-            // The daemon may have died over it, which is told as an internal error.
+            // The daemon may have died over it, which is told as an internal error. Its socket is closed before it is gone.
+            let mut died = || {
+                until("the daemon's end", PATIENCE, || {
+                    Ok(daemon.is_gone()?.then_some(()))
+                })
+            };
             ensure!(
-                (0..=3).contains(&output.code) || daemon.is_gone()?,
+                (0..=3).contains(&output.code) || died().is_ok(),
                 "the check ended with {}:\n{}{}\n{}",
                 output.code,
                 output.stdout,
