@@ -59,8 +59,6 @@ struct Room {
     own: Option<Kid>,
     expected: Option<Kid>,
     refused_rotations: u64,
-    /// Anybody's message about it has been kept: only then is what is refused counted for it.
-    known: bool,
 }
 
 #[derive(Debug, Default)]
@@ -166,13 +164,9 @@ impl Room {
             (Some(from), Some(Some(before))) => Some(from.min(before)),
             (from, _) => from,
         });
-        let from = match (self.keys[kid].revoked, self.own.as_ref() == Some(kid)) {
-            (_, true) => {
-                self.own = None;
-                from
-            }
-            _ => from,
-        };
+        if self.own.as_ref() == Some(kid) {
+            self.own = None;
+        }
         for next in self.named_by(kid) {
             let (at, _) = self.keys[&next].named.clone().unwrap();
             let unused = self.first_of(&next).is_none() && !self.keys[&next].void;
@@ -267,7 +261,6 @@ impl Model {
         if !expected && !room.keys.contains_key(kid) && waiting.count() >= 4 {
             return vec![];
         }
-        room.known = true;
         let key = room.keys.entry(kid.clone()).or_insert(Key {
             chain: None,
             named: None,
