@@ -46,6 +46,7 @@ const AGREED: &str = "
     line.mtu-small line.marking-lost line.box-slow line.no-slot
     device.no-answer device.lamp host.clock-unsynced host.disk-low host.hot host.unclean-off host.logbook-broken
     host.logbook-write host.logbook-full host.logbook-room host.logbook-degraded host.clock-stepped
+    key.new key.rotated
     baseline.changed baseline.none baseline.replaced
     call.not-joined-30 call.not-joined-20 call.dropped call.back call.flapping call.quality-low call.eta-wanted
     after.still-on after.cap-off
