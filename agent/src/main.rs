@@ -31,6 +31,8 @@ mod schedule;
 mod socket;
 mod state;
 mod station;
+#[cfg(test)]
+mod tellings;
 mod unseen;
 mod uplink;
 

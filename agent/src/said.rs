@@ -16,8 +16,8 @@ pub(crate) const PROGRAM: &str = "bridgepoint-agent";
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Said {
     /// A key of the locales' `[ui]`, or a code.
-    key: String,
-    params: Params,
+    pub(crate) key: String,
+    pub(crate) params: Params,
     /// What stands after the sentence as it is: it belongs to no language.
     tail: Option<String>,
 }
@@ -112,7 +112,3 @@ impl Say for serde_json::Error {
         Said::new("error-program").because(self)
     }
 }
-
-#[cfg(test)]
-#[path = "tellings.rs"]
-mod tellings;

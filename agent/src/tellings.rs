@@ -1,18 +1,19 @@
 //! Every error of the program is told, in both languages, with what it is about. Beside [`crate::said`] and not in it:
 //! these tests know every error there is, and that knows none.
 
-use crate::said::*;
-use proptest::prelude::*;
-
 use std::collections::BTreeSet;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+
+use bridgepoint_protocol::text::{self, Contacts, Lang};
+use proptest::prelude::*;
 
 use crate::baseline::BaselineError;
 use crate::key::KeyError;
 use crate::logbook::{BookBroken, ExportError, LogbookError};
 use crate::pin::PinError;
 use crate::rotation::RotateError;
+use crate::said::{Said, Say};
 use crate::state::LockError;
 use crate::station::{AcceptError, StartError};
 use crate::uplink::UplinkError;
