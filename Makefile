@@ -3,6 +3,9 @@
 #   make demo            watch a room being checked, end to end (ARGS=--exit ends by itself)
 #   make test            everything that must hold on every change
 #   make test-more       what is slow or heavy besides
+#   make rig-crash       kill the programs (KILLS=1000 SEED=n), see that nothing acknowledged is lost; so do
+#   make rig-power       power cuts, rig-full a full or failing disk, rig-clock a clock that jumps
+#   make rig-mutants     spoil the agent a line at a time: the rigs have to find each
 #   make bench           the figures (docs/en/figures.md)
 #   make fuzz            every parser under libFuzzer: SECONDS=60 each, TARGET=one, KEEP=1, FUZZ_ON_STABLE=1
 #   SKIP_APT=1           do not touch Debian packages
@@ -14,8 +17,11 @@ ARGS ?=
 PART ?=
 SECONDS ?= 60
 TARGET ?=
+KILLS ?= 1000
+SEED ?=
 
-.PHONY: demo test test-more bench fuzz fmt lint build apt-run apt-test
+.PHONY: demo test test-more bench fuzz fmt lint build apt-run apt-test apt-more
+.PHONY: rig-crash rig-power rig-full rig-clock rig-mutants
 
 demo: apt-run build
 	@$(BIN)/bridgepoint-demo $(ARGS)
@@ -24,11 +30,23 @@ test: apt-test fmt lint build
 	$(CARGO) test --workspace --no-fail-fast
 	@tests/check-pure.sh
 
-test-more: test
+test-more: test apt-more
+	@$(MAKE) --no-print-directory rig-crash rig-power
+	@$(MAKE) --no-print-directory rig-full rig-clock KILLS=200
+	@$(MAKE) --no-print-directory rig-mutants
 	BRIDGEPOINT_DISK_SEEDS=20000 $(CARGO) test --package bridgepoint-agent power_cut
 	@tests/fresh-clone.sh
 	$(CARGO) test -p bridgepoint-protocol --lib -- --ignored every_bit_of_a_hundred_reports_counts
 	$(CARGO) test -p bridgepoint-tests --test interop -- --ignored java
+	SCHEDULES=10000 $(CARGO) test --package bridgepoint-hub --lib schedules
+
+rig-crash rig-power rig-full rig-clock: apt-test build
+	@$(BIN)/bridgepoint-rig $(@:rig-%=%) --kills $(KILLS) $(if $(SEED),--seed $(SEED))
+
+rig-clock: apt-more
+
+rig-mutants: apt-test build
+	@$(BIN)/bridgepoint-rig mutants
 
 # Optimised, programs and all; PART="check wedged idle hub append verify media" chooses among the figures.
 bench: apt-test
@@ -53,3 +71,6 @@ apt-run:
 
 apt-test:
 	@packaging/apt/install run test
+
+apt-more:
+	@packaging/apt/install run test test-more

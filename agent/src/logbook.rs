@@ -22,7 +22,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use bridgepoint_protocol::claims::{ClockState, EntryLink, Receipt, Witness};
-use bridgepoint_protocol::envelope::{EntryHash, Kind, SealError, Sealed, SigningKey};
+use bridgepoint_protocol::envelope::{EntryHash, Kind, SealError, Sealed, SigningKey, VerifyingKey};
 use bridgepoint_protocol::name::RoomAddress;
 use serde::Serialize;
 
@@ -198,13 +198,17 @@ const RESERVE: u64 = 1 << 20;
 impl Logbook {
     /// Opens the logbook of a state directory, creating it where it is missing. A last line that was cut off by a power
     /// cut is removed: it was never told to anybody. Lines that cannot be read stay where they are: the chain goes on after
-    /// the newest entry that can, with numbers that were never used, and a gap entry says which were.
+    /// the newest entry that can, with numbers that were never used, and a gap entry says which were. `own` is the box's key.
     ///
     /// # Errors
     /// [`LogbookError`].
-    pub(crate) fn open(state: &StateDir, address: RoomAddress) -> Result<Self, LogbookError> {
+    pub(crate) fn open(
+        state: &StateDir,
+        address: RoomAddress,
+        own: &VerifyingKey,
+    ) -> Result<Self, LogbookError> {
         let room = Room::new(state.join("reserve"), RESERVE);
-        Self::open_on(Arc::new(RealDisk), state.join("logbook"), address, room)
+        Self::open_on(Arc::new(RealDisk), state.join("logbook"), address, own, room)
     }
 
     /// [`Logbook::open`] on a disk, with this reserve.
@@ -212,12 +216,15 @@ impl Logbook {
         disk: Arc<dyn Disk>,
         dir: PathBuf,
         address: RoomAddress,
+        own: &VerifyingKey,
         room: Room,
     ) -> Result<Self, LogbookError> {
-        create_durable_dir(&*disk, &dir).map_err(|error| LogbookError::Io {
-            path: dir.clone(),
-            error,
-        })?;
+        let unsure = match create_durable_dir(&*disk, &dir) {
+            Ok(()) => None,
+            // It is there: what it holds can be read, and a disk that fails stops no check.
+            Err(error) if disk.list(&dir).is_ok() => Some(error),
+            Err(error) => return Err(LogbookError::Io { path: dir, error }),
+        };
         let mut book = Self {
             room,
             disk,
@@ -236,7 +243,10 @@ impl Logbook {
             doubtful: None,
             trouble: None,
         };
-        book.load()?;
+        if let Some(error) = unsure {
+            book.troubled(&book.dir.clone(), &error);
+        }
+        book.load(own)?;
         book.look_for_room();
         Ok(book)
     }

@@ -1,6 +1,9 @@
 //! The box at work: its settings, key, logbook and what it knows of the hub, in one place; and the two things
 //! that are done with them: a check, and accepting a rehearsal.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
@@ -140,7 +143,7 @@ impl Station {
     pub(crate) fn open(settings: Settings, state: StateDir, media: Program) -> Result<Arc<Self>, StartError> {
         let lock = state.lock()?;
         let Found { key, lost } = rotation::find(&state, &state.join("logbook"))?;
-        let mut book = Logbook::open(&state, settings.address.clone())?;
+        let mut book = Logbook::open(&state, settings.address.clone(), &key.verifying())?;
         let pin = Pin::load(&state)?;
         let calendar = Calendar::load(&state, &pin.holding(), &settings.address);
         // Its challenge came with no line of the logbook.

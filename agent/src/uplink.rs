@@ -27,7 +27,8 @@ use bridgepoint_protocol::topic::{HubTopic, RoomTopic, Topic};
 use serde::{Deserialize, Serialize};
 use tokio::sync::{mpsc, oneshot, watch};
 
-pub(crate) use delivery::{Delivery, Enrolling, Why};
+use delivery::Enrolling;
+pub(crate) use delivery::{Delivery, Why};
 pub(crate) use handover::Enrolment;
 pub(crate) use reason::Reason;
 
@@ -298,7 +299,6 @@ impl Driver {
                 () = &mut early, if news => return false,
                 nudge = self.nudged.recv() => match nudge {
                     Some(Nudge::NewEntry) => news = true,
-                    // A person waits for it.
                     Some(Nudge::Enrol { .. }) => return false,
                     Some(Nudge::Stop) | None => return true,
                 },
@@ -349,7 +349,7 @@ impl Driver {
                 }
                 read = self.resend.wait() => {
                     if let Some(read) = read {
-                        self.declare_gaps(&read);
+                        self.declare_absent(&read);
                     }
                     self.offer(&mut session);
                     continue;
@@ -454,9 +454,6 @@ impl Driver {
                 Err(error) => {
                     tracing::error!(%error, "an entry cannot be read back");
                     self.set_aside(seq, Why::Unreadable);
-                    if let Err(error) = self.station.declare_missing(seq, seq) {
-                        tracing::error!(%error, seq, "it could not be declared missing");
-                    }
                     continue;
                 }
             };

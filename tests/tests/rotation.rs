@@ -239,7 +239,6 @@ fn a_hubs_key_that_hands_over_is_followed_and_a_strange_one_is_not() -> Result<(
 }
 
 #[test]
-#[ignore = "the hub of this version does not take a room's next key yet"]
 fn the_hub_takes_a_boxs_next_key_and_goes_on_with_its_chain() -> Result<()> {
     let province = Province::approved()?;
     let agent = &province.agent;
@@ -267,5 +266,42 @@ fn the_hub_takes_a_boxs_next_key_and_goes_on_with_its_chain() -> Result<()> {
     })?;
     daemon.stop(PATIENCE)?;
     assert_eq!(agent.run(&["logbook", "verify"])?.code, 0);
+    Ok(())
+}
+
+#[test]
+fn the_hubs_next_key_is_followed_by_a_box_that_knew_the_former_one() -> Result<()> {
+    let mut province = Province::approved()?;
+    let before = province.agent.check(&[])?;
+    province.hub_has("the first run", |room| runs(room).contains(&before.report.run))?;
+    let old = province.hub.key()?.kid().clone();
+    province.hub.stop()?;
+    let rotated = province.hub.run(&["key", "rotate"])?;
+    assert_eq!(rotated.code, 0, "{}{}", rotated.stdout, rotated.stderr);
+    let new = province.hub.key()?.kid().clone();
+    assert_ne!(old, new);
+    province.hub.serve()?;
+    let after = province.agent.check(&[])?;
+    assert!(
+        after.stderr.contains(&old.fingerprint()) && after.stderr.contains(&new.fingerprint()),
+        "both are said: {}",
+        after.stderr
+    );
+    province.hub_has("the next run", |room| runs(room).contains(&after.report.run))?;
+    until("the receipts", PATIENCE, || {
+        let asked = province.agent.run(&["enrol"])?;
+        assert_eq!(asked.code, 0, "{}{}", asked.stdout, asked.stderr);
+        assert!(asked.stdout.contains(&new.fingerprint()), "{}", asked.stdout);
+        Ok((waiting(&province.agent)? == 0).then_some(()))
+    })?;
+    let verified = province.agent.run(&["logbook", "verify"])?;
+    assert_eq!(verified.code, 0, "receipts of both keys: {}", verified.stderr);
+    // A box that has never seen the former key, and whose configuration names it.
+    let named = province.another("named", "cua-ong")?;
+    let config = fs::read_to_string(named.config())? + &format!("key = \"{old}\"\n");
+    fs::write(named.config(), config)?;
+    let asked = named.run(&["enrol"])?;
+    assert_eq!(asked.code, 0, "{}{}", asked.stdout, asked.stderr);
+    assert!(asked.stdout.contains(&new.fingerprint()), "{}", asked.stdout);
     Ok(())
 }

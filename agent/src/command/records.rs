@@ -16,7 +16,7 @@ use super::{Failure, Outcome, around, lang, open, settings, state, strange};
 use crate::baseline::Baseline;
 use crate::calendar;
 use crate::cli::{Where, exit};
-use crate::key;
+use crate::key::known;
 use crate::logbook::{self, Days, ExportError, Listed, last_full_report};
 use crate::pin::Pin;
 use crate::said::Said;
@@ -221,7 +221,7 @@ pub(super) fn logbook_list(place: &Where, json: bool) -> Outcome {
 pub(super) fn logbook_export(place: &Where, from: Option<Date>, to: Option<Date>, out: &Path) -> Outcome {
     let lang = lang(place);
     let state = state(place);
-    let own = [key::load(&state).map_err(Failure::internal)?.verifying()];
+    let own = known::all(&state).map_err(Failure::internal)?;
     let hub = Pin::load(&state).map_err(Failure::internal)?.all_verifying();
     // A day is one of the reader's calendar, as it is printed.
     let zone = TimeZone::get(text::ZONE).unwrap_or(TimeZone::UTC);

@@ -58,9 +58,13 @@ pub(super) fn logbook(walked: &Result<Walk, BookBroken>, condition: &Condition) 
             .param("line", broken.line)
             .param("file", broken.file.as_str())
             .param("why", broken.why.as_str()),
-        Ok(walk) if condition.full => Judged::warn("host.logbook-full")
-            .param("entries", walk.entries)
-            .param("n", condition.dropped),
+        Ok(walk) if condition.full => {
+            let judged = Judged::warn("host.logbook-full").param("entries", walk.entries);
+            match condition.dropped {
+                0 => judged,
+                dropped => judged.param("n", dropped),
+            }
+        }
         Ok(walk) => match &condition.trouble {
             Some(why) => Judged::warn("host.logbook-degraded")
                 .param("entries", walk.entries)

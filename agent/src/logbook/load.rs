@@ -7,7 +7,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use bridgepoint_protocol::claims::{ClockState, EntryLink, Receipt};
-use bridgepoint_protocol::envelope::Kind;
+use bridgepoint_protocol::envelope::{Kind, OpenError, VerifyingKey, open};
 use bridgepoint_protocol::logbook::{Entry, Line, read_unverified};
 use serde::Deserialize;
 
@@ -33,8 +33,9 @@ struct Tail {
 }
 
 impl Logbook {
-    /// Reads everything.
-    pub(super) fn load(&mut self) -> Result<(), LogbookError> {
+    /// Reads everything. Of the newest month the box's own signatures are verified: an entry that was changed on the disk must
+    /// not be what the next one names.
+    pub(super) fn load(&mut self, own: &VerifyingKey) -> Result<(), LogbookError> {
         let at = |path: &Path| {
             let path = path.to_owned();
             move |error| LogbookError::Io { path, error }
@@ -44,7 +45,7 @@ impl Logbook {
         for (place, (month, path)) in (1..).zip(&months) {
             let newest = place == months.len();
             let (text, unfinished) = self.text_of(path, newest).map_err(at(path))?;
-            self.take_text(month, path, &text, &mut tail);
+            self.take_text(month, path, &text, own_of(newest, own), &mut tail);
             tail.unread += unfinished;
             month.clone_into(&mut self.month);
         }
@@ -55,12 +56,15 @@ impl Logbook {
                 Err(error) => self.troubled(&self.dir.clone(), &error),
             }
         }
+        if !self.month.is_empty() {
+            self.room.has_it(self.path(&self.month));
+        }
         let head = self.head.as_ref().map_or(0, |head| head.seq);
         self.owed.damaged = tail.unread.max(tail.receipted.saturating_sub(head));
         Ok(())
     }
 
-    fn troubled(&mut self, path: &Path, error: &io::Error) {
+    pub(super) fn troubled(&mut self, path: &Path, error: &io::Error) {
         tracing::error!(file = %path.display(), %error, "the disk of the logbook fails");
         self.trouble = Some(error.to_string());
         self.owed.trouble = true;
@@ -80,23 +84,30 @@ impl Logbook {
         if !newest {
             return Ok((text, 0));
         }
-        let (whole, used) = whole_lines(&text);
-        let damaged = whole == text.len() && !text.is_empty() && !text.ends_with(b"\n");
-        let mut file = self.disk.open(path, Opening::There)?;
-        if whole < text.len() {
-            tracing::warn!(file = %path.display(), bytes = text.len() - whole, "the last line was cut off, by a power cut as it seems; it was removed");
-            file.set_length(whole as u64)?;
-            text.truncate(whole);
-        }
-        if damaged {
-            // It stays, and the next entry begins on a line of its own.
-            file.append(b"\n")?;
+        let (mut whole, used) = whole_lines(&text);
+        let torn = text.len() - whole;
+        text.truncate(whole);
+        if !text.is_empty() && !text.ends_with(b"\n") {
+            // Damage at the very end stays, and the next entry begins on a line of its own.
+            self.disk.open(path, Opening::There)?.append(b"\n")?;
             text.push(b'\n');
+            whole += 1;
         }
-        if let Err(error) = file.sync() {
+        if let Err(error) = self.put_end_right(path, whole as u64, torn) {
+            // Nothing is written behind it before that was done.
+            self.doubtful = Some((path.to_owned(), whole as u64));
             self.troubled(path, &error);
         }
         Ok((text, used))
+    }
+
+    fn put_end_right(&self, path: &Path, whole: u64, torn: usize) -> io::Result<()> {
+        let mut file = self.disk.open(path, Opening::There)?;
+        if torn > 0 {
+            file.set_length(whole)?;
+            tracing::warn!(file = %path.display(), bytes = torn, "the last line was cut off, by a power cut as it seems; it was removed");
+        }
+        file.sync()
     }
 
     /// What can be read of a file that is not read as a whole.
@@ -115,11 +126,18 @@ impl Logbook {
         Ok(text)
     }
 
-    fn take_text(&mut self, month: &str, path: &Path, text: &[u8], tail: &mut Tail) {
+    fn take_text(
+        &mut self,
+        month: &str,
+        path: &Path,
+        text: &[u8],
+        own: Option<&VerifyingKey>,
+        tail: &mut Tail,
+    ) {
         let mut offset = 0_u64;
         for (number, line) in (1_u64..).zip(text.split_inclusive(|b| *b == b'\n')) {
             let body = line.strip_suffix(b"\n").unwrap_or(line);
-            match read_unverified(body) {
+            match read_own(body, own) {
                 Ok(Line::Entry(entry)) => {
                     if self.take_entry(month, (path, offset, body.len()), &entry) {
                         tail.unread = 0;
@@ -220,6 +238,24 @@ impl Logbook {
             self.witnessed(seq, receipt.hash);
         }
     }
+}
+
+fn own_of(newest: bool, own: &VerifyingKey) -> Option<&VerifyingKey> {
+    newest.then_some(own)
+}
+
+/// A line; with `own` the signature of an entry that this key has signed is verified too.
+fn read_own(line: &[u8], own: Option<&VerifyingKey>) -> Result<Line, OpenError> {
+    let read = read_unverified(line)?;
+    if let (Line::Entry(entry), Some(own)) = (&read, own) {
+        let kid = own.kid();
+        match open(line, &[entry.kind], |said| (*said == kid).then_some(*own)) {
+            // Signed by a key that the box had before.
+            Ok(_) | Err(OpenError::UnknownKey(_)) => {}
+            Err(why) => return Err(why),
+        }
+    }
+    Ok(read)
 }
 
 /// How much of a file's text is whole lines, and how many numbers the lines that are left out may have used.

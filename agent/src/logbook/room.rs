@@ -45,6 +45,13 @@ impl Room {
         self.given_to.get_or_insert_with(PathBuf::new);
     }
 
+    /// Which file has it, where the logbook alone told that it was given away.
+    pub(super) fn has_it(&mut self, month: PathBuf) {
+        if let Some(given_to) = self.given_to.as_mut().filter(|to| to.as_os_str().is_empty()) {
+            *given_to = month;
+        }
+    }
+
     /// The logbook says that there was room again.
     pub(super) fn was_made_again(&mut self) {
         self.given_to = None;

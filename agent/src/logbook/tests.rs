@@ -35,9 +35,14 @@ fn address() -> RoomAddress {
     }
 }
 
+/// A key that has signed nothing: what others have signed is not verified at opening.
+fn nobody() -> VerifyingKey {
+    key().verifying()
+}
+
 fn open(dir: &Path) -> Result<Logbook, LogbookError> {
     let room = Room::new(dir.join("reserve"), RESERVE);
-    Logbook::open_on(Arc::new(RealDisk), dir.to_owned(), address(), room)
+    Logbook::open_on(Arc::new(RealDisk), dir.to_owned(), address(), &nobody(), room)
 }
 
 /// Walks these months with the protocol's own rule and gives every entry's number and text.
@@ -297,6 +302,36 @@ fn after_a_damaged_end_the_chain_goes_on_with_numbers_that_were_never_used() {
         .append(&agent, Kind::Report, &stamp(NOVEMBER + 10, 10), claims)
         .unwrap();
     assert_eq!(seq, 7);
+}
+
+#[test]
+fn an_entry_that_was_changed_on_the_disk_is_not_followed() {
+    let root = tempfile::tempdir().unwrap();
+    let agent = key();
+    let state = StateDir::new(root.path().to_owned());
+    let open = || Logbook::open(&state, address(), &agent.verifying()).unwrap();
+    let mut book = open();
+    for at in 0..2 {
+        book.append(&agent, Kind::Report, &stamp(NOVEMBER + at, 0), claims)
+            .unwrap();
+    }
+    let path = state.join("logbook/2025-11.log");
+    let text = std::fs::read_to_string(&path).unwrap();
+    let (first, second) = text.trim_end().split_once('\n').unwrap();
+    // It reads as an entry, with another signature.
+    let forged = format!("{}AAAA", &second[..second.len() - 4]);
+    std::fs::write(&path, format!("{first}\n{forged}\n")).unwrap();
+    let mut book = open();
+    assert_eq!(book.head().unwrap().0, 1);
+    assert_eq!(
+        book.outbox().collect::<Vec<_>>(),
+        [1],
+        "what is not ours is not sent"
+    );
+    let (seq, _) = book
+        .append(&agent, Kind::Report, &stamp(NOVEMBER + 2, 2), claims)
+        .unwrap();
+    assert_eq!(seq, 4, "2 was used, 3 declares it");
 }
 
 #[test]

@@ -69,8 +69,13 @@ impl Logbook {
             self.say_full(key, at);
         }
         if self.owed.room {
-            let params = [("free_bytes", json!(self.free())), ("n", json!(left_out))];
-            self.owed.room = self.put_event(key, at, (OWN_EVENT, ROOM), params).is_err();
+            let free = ("free_bytes", json!(self.free()));
+            let code = (OWN_EVENT, ROOM);
+            let said = match left_out {
+                0 => self.put_event(key, at, code, [free]),
+                left_out => self.put_event(key, at, code, [free, ("n", json!(left_out))]),
+            };
+            self.owed.room = said.is_err();
         }
         if self.owed.trouble && !self.room.is_given_away() {
             let params = [("why", json!(self.trouble))];

@@ -13,6 +13,9 @@ use super::mqtt::{Put, Session, Tag};
 use super::{Driver, Nudge, Standing, Uplink};
 use crate::clock;
 
+/// The shortest wait before what is due is looked at again: a client whose queue is full takes a moment.
+const SHORTEST: Duration = Duration::from_millis(200);
+
 /// How the box and the hub stand to each other, as `enrol` prints it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Enrolment {
@@ -58,7 +61,7 @@ impl Driver {
             return;
         };
         if self.trial.due(now)
-            && session.publish(Tag::Enrol, &self.topic(RoomTopic::Enrol), false, sealed.jws) == Put::Done
+            && session.publish(Tag::Enrol, &self.topic(RoomTopic::Enrol), false, sealed.jws) != Put::Busy
         {
             self.trial.sent(now, false);
         }
@@ -72,7 +75,7 @@ impl Driver {
             Some(_) => self
                 .trial
                 .left(now)
-                .map_or(due, |left| due.min(left.max(Duration::from_millis(200)))),
+                .map_or(due, |left| due.min(left.max(SHORTEST))),
             None => due,
         }
     }
@@ -105,8 +108,9 @@ impl Driver {
             // The broker shows what it has kept to whoever subscribes again: the hub's key.
             self.subscribe(session);
         }
-        let now = clock::instant();
-        self.delivery.enrolling().again_after(now, Duration::ZERO);
+        self.delivery
+            .enrolling()
+            .again_after(clock::instant(), Duration::ZERO);
         self.offer(session);
     }
 }

@@ -8,7 +8,7 @@ use bridgepoint_protocol::envelope::{Kind, open};
 use bridgepoint_protocol::topic::{HubTopic, RoomTopic, Topic};
 
 use super::mqtt::{Session, Tag};
-use super::resend::Covered;
+use super::resend::Read;
 use super::{Driver, Reason, Standing, Why};
 use crate::calendar::{PlanError, Taken};
 use crate::clock;
@@ -56,7 +56,7 @@ impl Driver {
                     tracing::error!(%error, "the province's next key could not be kept; it is followed again after a restart");
                 }
                 if self.enrolled() {
-                    self.online();
+                    self.tell.send_replace(Standing::Online);
                 }
             }
             Shown::Strange(kid) => {
@@ -200,20 +200,21 @@ impl Driver {
         }
     }
 
-    /// What of a range that the hub asked for cannot be read back is declared missing. A new declaration goes with the
-    /// outbox; one that stood there before is sent again.
-    pub(super) fn declare_gaps(&mut self, read: &Covered) {
+    /// Entries that the hub has asked for and that could not be read back are declared missing; what already declares them
+    /// is sent again.
+    pub(super) fn declare_absent(&mut self, read: &Read) {
         let head = self.station.book().head().map_or(0, |(seq, _)| seq);
         let (from, to) = (*read.range.start(), *read.range.end());
-        for (first, last) in logbook::absent(from.max(1), to.min(head), read.there.clone()) {
+        for (first, last) in logbook::absent(from.max(1), to.min(head), read.there.iter().copied()) {
             match self.station.declare_missing(first, last) {
+                // One that waits for its receipt goes by itself.
                 Ok(Some(gap)) if !self.station.book().is_waiting(gap) => {
-                    let _asked = self.resend.ask(gap..=gap);
+                    self.resend.ask(gap..=gap);
                 }
                 Ok(_) => {}
                 Err(error) => {
                     tracing::error!(%error, first, last, "entries that cannot be read could not be declared missing");
-                    break;
+                    return;
                 }
             }
         }

@@ -19,22 +19,25 @@ const SLICE: usize = 8;
 /// Bytes of entries that are read at once.
 const READ_BYTES: usize = 512 * 1024;
 
-/// What was read of a range.
-#[derive(Debug)]
-pub(crate) struct Covered {
-    /// The range.
-    pub(crate) range: RangeInclusive<u64>,
-    /// What of it is there.
-    pub(crate) there: Vec<u64>,
-}
-
 /// What the hub misses.
 #[derive(Debug, Default)]
 pub(crate) struct Resend {
     wanted: VecDeque<RangeInclusive<u64>>,
-    reading: Option<(RangeInclusive<u64>, JoinHandle<Result<Texts, BookBroken>>)>,
+    reading: Option<Reading>,
     read: VecDeque<(u64, Kind, String)>,
     on_the_way: usize,
+}
+
+/// A range that is being looked for, and the thread that does it.
+type Reading = (RangeInclusive<u64>, JoinHandle<Result<Texts, BookBroken>>);
+
+/// What was looked for in the logbook, and which of it is there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Read {
+    /// The numbers that were looked for.
+    pub(crate) range: RangeInclusive<u64>,
+    /// Those that can be read, ascending.
+    pub(crate) there: Vec<u64>,
 }
 
 impl Resend {
@@ -63,42 +66,45 @@ impl Resend {
             return;
         }
         if let Some(range) = self.wanted.pop_front() {
-            let (dir, wanted) = (dir(), range.clone());
-            let reading = tokio::task::spawn_blocking(move || logbook::texts(&dir, wanted, READ_BYTES));
-            self.reading = Some((range, reading));
+            let dir = dir();
+            let wanted = range.clone();
+            let read = tokio::task::spawn_blocking(move || logbook::texts(&dir, wanted, READ_BYTES));
+            self.reading = Some((range, read));
         }
     }
 
-    /// Waits until the entries that are being read are there, and gives what was found where; for ever when none are read.
-    pub(crate) async fn wait(&mut self) -> Option<Covered> {
-        let Some((range, reading)) = &mut self.reading else {
+    /// Waits until the entries that are being read are there; for ever when none are. Gives what was found, unless it could
+    /// not be looked for.
+    pub(crate) async fn wait(&mut self) -> Option<Read> {
+        let Some((_, reading)) = &mut self.reading else {
             return std::future::pending().await;
         };
-        let (read, range) = (reading.await, range.clone());
-        self.reading = None;
+        let read = reading.await;
+        let (range, _) = self.reading.take()?;
         match read {
             Ok(Ok(Texts { found, rest })) => {
                 let there = found.iter().map(|(seq, ..)| *seq).collect();
+                let end = rest
+                    .as_ref()
+                    .map_or(*range.end(), |rest| rest.start().saturating_sub(1));
                 self.read.extend(found);
-                let end = match rest {
-                    None => *range.end(),
-                    Some(rest) => {
-                        let end = rest.start().saturating_sub(1);
-                        self.wanted.push_front(rest);
-                        end
-                    }
-                };
-                return Some(Covered {
+                if let Some(rest) = rest {
+                    self.wanted.push_front(rest);
+                }
+                Some(Read {
                     range: *range.start()..=end,
                     there,
-                });
+                })
             }
             Ok(Err(error)) => {
                 tracing::error!(%error, "the entries that the province misses cannot be read");
+                None
             }
-            Err(error) => tracing::error!(%error, "the entries that the province misses were not read"),
+            Err(error) => {
+                tracing::error!(%error, "the entries that the province misses were not read");
+                None
+            }
         }
-        None
     }
 
     /// The next entry to send, while the slice has room.

@@ -11,7 +11,7 @@ use serde_json::json;
 use super::sqlite::SqliteStore;
 use super::*;
 use crate::ingest::{Outcome, ingest};
-use crate::keyring::Keyring;
+use crate::keyring::{Fingerprint, Keyring};
 use crate::sample::{Box, NOW, finding, meeting, with};
 
 /// Opens the same database again and again.
@@ -327,6 +327,96 @@ fn the_newest_full_run_and_what_was_re_tested_since() {
             ),
             ("ready", &None, "manual")
         );
+    }
+}
+
+#[test]
+fn what_a_key_has_signed_beyond_its_end_is_held_and_is_no_result() {
+    for (_dir, open) in stores() {
+        let mut store = open();
+        let mut one = approved(&mut *store, "abc/one");
+        for checkpoint in ["T-1d", "T-90", "T-20"] {
+            let trigger = json!({ "kind": "schedule", "meeting": "m-one", "checkpoint": checkpoint });
+            let findings = json!([finding("codec.reachable", "pass", "ok", true)]);
+            let claims = with(one.report("ready", &findings), &json!({ "trigger": trigger }));
+            let sealed = one.next(Kind::Report, &claims);
+            add(&mut *store, &one, "report", &sealed.jws, NOW);
+        }
+        let kid = one.key.kid().clone();
+        let newest = |store: &dyn Store| {
+            let kept = store.kept(&one.at).unwrap().unwrap();
+            let checkpoint = kept.checked.first().and_then(|run| run.checkpoint.clone());
+            (checkpoint, kept.full.map(|run| run.seq), kept.chain.unwrap().held)
+        };
+        assert_eq!(newest(&*store), (Some("T-20".into()), Some(3), 3));
+        assert_eq!(store.held_from(&one.at, &kid, 2).unwrap(), 2);
+        decide(&mut *store, &one.at, &kid, Decision::Revoke(Some(3)), NOW).unwrap();
+        assert_eq!(newest(&*store), (Some("T-90".into()), Some(2), 3));
+        // From an earlier number on, and never from a later one again.
+        decide(&mut *store, &one.at, &kid, Decision::Revoke(Some(2)), NOW).unwrap();
+        decide(&mut *store, &one.at, &kid, Decision::Revoke(Some(9)), NOW).unwrap();
+        assert_eq!(newest(&*store), (Some("T-1d".into()), Some(1), 3));
+        decide(&mut *store, &one.at, &kid, Decision::Revoke(Some(1)), NOW).unwrap();
+        assert_eq!(newest(&*store), (None, None, 3));
+        let history = store.history(&one.at, 9).unwrap();
+        assert!(history.len() == 3 && history.iter().all(|run| !run.believed));
+        assert_eq!(
+            store.entries(&one.at, &[Kind::Report], 9).unwrap().len(),
+            3,
+            "the evidence stays"
+        );
+    }
+}
+
+#[test]
+fn keys_and_what_is_expected_come_back_as_they_were_kept() {
+    for (_dir, open) in stores() {
+        let mut store = open();
+        let (own, next) = (Box::new("abc/one"), Box::new("abc/one"));
+        let rows = [
+            RoomKey {
+                end: Some(7),
+                ..own.row(KeyState::Former)
+            },
+            RoomKey {
+                from: 7,
+                former: Some(own.key.kid().clone()),
+                ..next.row(KeyState::Next)
+            },
+        ];
+        for row in &rows {
+            store.put_key(row).unwrap();
+        }
+        let kept = open().keys().unwrap();
+        assert!(
+            kept.len() == 2 && rows.iter().all(|row| kept.contains(row)),
+            "{kept:?}"
+        );
+        // A key that is one room's next cannot be written for another.
+        let elsewhere = RoomKey {
+            at: "abc/two".parse().unwrap(),
+            ..next.row(KeyState::Next)
+        };
+        assert!(store.put_key(&elsewhere).is_err());
+
+        let expected = |at: &str, it: &Box| Expected {
+            at: at.parse().unwrap(),
+            fingerprint: Fingerprint::of(it.key.kid()),
+            name: "A".into(),
+            added_ms: NOW,
+        };
+        store.put_expected(&expected("abc/two", &own)).unwrap();
+        assert!(
+            store.put_expected(&expected("abc/three", &own)).is_err(),
+            "one room a key"
+        );
+        store.put_expected(&expected("abc/two", &next)).unwrap();
+        assert_eq!(open().expected().unwrap(), [expected("abc/two", &next)]);
+        let ring = keyring(&*store).unwrap();
+        let two: RoomAddress = "abc/two".parse().unwrap();
+        assert_eq!(ring.expected_at(&Fingerprint::of(next.key.kid())), Some(&two));
+        store.drop_expected(&two).unwrap();
+        assert!(open().expected().unwrap().is_empty());
     }
 }
 

@@ -227,6 +227,22 @@ fn another_spelling_of_the_same_bytes_is_refused() {
     assert_eq!(refused(&twin, "twin"), OpenError::Forged);
 }
 
+#[test]
+fn nothing_of_the_claims_is_looked_at_before_the_signature_holds() {
+    let good = by_box(&header(&json!({})));
+    let (head, rest) = good.split_once('.').unwrap();
+    let signature = rest.split_once('.').unwrap().1;
+    // No base64url, no JSON, another version: who has not signed it does not learn what was wrong with it.
+    for payload in ["%%%", "A", "e30", "eyJ2IjoyfQ"] {
+        let forged = format!("{head}.{payload}.{signature}");
+        assert_eq!(refused(&forged, payload), OpenError::Forged);
+    }
+    let signed = format!("{head}.%%%");
+    let own = key().sign(signed.as_bytes());
+    let own = format!("{signed}.{}", URL_SAFE_NO_PAD.encode(own.as_ref()));
+    assert_eq!(refused(&own, "the box's own"), OpenError::Malformed);
+}
+
 /// A report of usual size, about 1.7 kB sealed.
 fn report(number: usize) -> String {
     let findings: Vec<Value> = (0..8)

@@ -222,3 +222,23 @@ proptest! {
         prop_assert!(open_report(text.as_bytes()).is_err());
     }
 }
+
+#[test]
+fn a_private_key_is_read_with_and_without_its_public_half() {
+    let decode = |text: &str| base64::engine::general_purpose::STANDARD.decode(text).unwrap();
+    // RFC 8410, 10.3 and 10.1: as openssl writes it, and the public key that belongs to it.
+    let document = decode("MC4CAQAwBQYDK2VwBCIEINTuctv5E1hK1bbY8fdp+K06/nwoy/HU++CXqI9EdVhC");
+    let key = SigningKey::from_pkcs8(&document).unwrap();
+    assert_eq!(
+        key.verifying().jwk().x,
+        "Gb9ECWmEzf6FQbrBZ9w7lshQhqowtrbLDFw4rXAxZuE"
+    );
+    // With a public half, that one has to be the private half's own.
+    let mut made = SigningKey::generate(&ring::rand::SystemRandom::new()).unwrap();
+    assert!(SigningKey::from_pkcs8(&made).is_ok());
+    if let Some(last) = made.last_mut() {
+        *last ^= 1;
+    }
+    assert!(SigningKey::from_pkcs8(&made).is_err());
+    assert!(SigningKey::from_pkcs8(&document[..40]).is_err());
+}

@@ -325,7 +325,7 @@ fn down(sent: &BTreeMap<u32, Sent>, heard: &Heard, summary: Option<&Summary>, tr
     firsts.retain(|back| known.insert(back.seq));
     let numbers = || firsts.iter().map(|back| back.reflector_seq);
     let slots = match (numbers().min(), numbers().max()) {
-        (Some(first), Some(last)) => last - first + 1,
+        (Some(first), Some(last)) => (last - first).saturating_add(1),
         _ => 0,
     };
     let times = |of: fn(&Back) -> u64| {

@@ -32,7 +32,7 @@ pub(crate) fn appended(stage: &Stage) -> Result<Vec<Row>> {
         org: report.org.clone(),
         room: report.room.clone(),
     };
-    let mut book = Logbook::open(&StateDir::new(dir.path().to_owned()), room)?;
+    let mut book = Logbook::open(&StateDir::new(dir.path().to_owned()), room, &key.verifying())?;
     let mut bare = OpenOptions::new()
         .create_new(true)
         .append(true)

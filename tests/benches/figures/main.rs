@@ -30,8 +30,7 @@ mod verify;
 
 /// The logbook as the agent has it, with what it stands on. `append` measures it in this process.
 #[path = "../../../agent/src"]
-#[allow(dead_code)] // the agent uses more of it
-#[allow(unused_imports)]
+#[allow(dead_code, unused_imports)] // the agent uses more of it
 mod agent {
     pub(crate) mod disk;
     pub(crate) mod logbook;

@@ -32,6 +32,14 @@ pub enum Step {
         /// Whether the power goes with it.
         cut: bool,
     },
+    /// A check that is killed in the middle, then a daemon that takes to the hub what it finds, then a power cut: what the
+    /// first has not made durable, the second must, before it tells anybody.
+    Left {
+        /// Where the check dies.
+        death: Death,
+        /// How long the daemon lives, milliseconds.
+        life_ms: u64,
+    },
     /// The key is handed over to the next one.
     Rotate {
         /// Where it dies.
@@ -99,7 +107,7 @@ impl Chance {
         }
         match self.below(20) {
             0..10 => Step::Check {
-                death: Some(self.death(6)),
+                death: Some(self.death(9)),
                 failing: None,
                 cut,
             },
@@ -112,7 +120,11 @@ impl Chance {
                 checks: 1 + self.below(4),
                 cut,
             },
-            16 if rotates => Step::Rotate {
+            16 => Step::Left {
+                death: Death::Disk(4 + self.below(3)),
+                life_ms: 200 + self.below(200),
+            },
+            17 if rotates => Step::Rotate {
                 death: self.death(12),
                 cut,
             },
@@ -159,6 +171,7 @@ mod tests {
             let of_kills = kind == Kind::Crash;
             assert_eq!(came(|step| matches!(step, Step::Daemon { .. })), of_kills);
             assert_eq!(came(|step| matches!(step, Step::Killed { .. })), of_kills);
+            assert_eq!(came(|step| matches!(step, Step::Left { .. })), of_kills);
             assert_eq!(came(|step| matches!(step, Step::Rotate { .. })), of_kills);
             assert_eq!(came(|step| matches!(step, Step::Full { .. })), !of_kills);
         }

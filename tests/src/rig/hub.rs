@@ -11,9 +11,6 @@ use serde_json::Value;
 use super::process::{Output, Process, run, succeed};
 use super::{PATIENCE, built, until};
 
-/// The lines of a hub with its own broker.
-const OWN: &str = "address = \"own\"\nlisten = \"127.0.0.1:0\"";
-
 /// A running hub with its own broker.
 #[derive(Debug)]
 pub struct Hub {
@@ -29,6 +26,9 @@ pub struct Hub {
     pub reflector: String,
 }
 
+/// A hub's own broker, at a free port.
+const OWN_BROKER: &str = "address = \"own\"\nlisten = \"127.0.0.1:0\"";
+
 impl Hub {
     /// Starts a hub in `dir` on free ports.
     ///
@@ -38,12 +38,20 @@ impl Hub {
         Self::start_with(dir, "")
     }
 
+    /// The same, with its log at this level.
+    ///
+    /// # Errors
+    /// When it does not start.
+    pub fn start_logging(dir: &Path, log: &'static str) -> Result<Self> {
+        Self::start_at(dir, "", OWN_BROKER, log)
+    }
+
     /// Starts a hub with more lines (TOML) in the table `[hub]` of its configuration.
     ///
     /// # Errors
     /// When it does not start.
     pub fn start_with(dir: &Path, more: &str) -> Result<Self> {
-        Self::start_at(dir, more, OWN, "info")
+        Self::start_at(dir, more, OWN_BROKER, "info")
     }
 
     /// Starts a hub whose rooms come to somebody else's broker, `mqtt://127.0.0.1:PORT`.
@@ -52,14 +60,6 @@ impl Hub {
     /// When it does not start.
     pub fn start_beside(dir: &Path, broker: &str) -> Result<Self> {
         Self::start_at(dir, "", &format!("address = \"{broker}\""), "info")
-    }
-
-    /// Starts a hub with its log at this level.
-    ///
-    /// # Errors
-    /// When it does not start.
-    pub fn start_logging(dir: &Path, log: &'static str) -> Result<Self> {
-        Self::start_at(dir, "", OWN, log)
     }
 
     fn start_at(dir: &Path, more: &str, broker: &str, log: &'static str) -> Result<Self> {

@@ -13,7 +13,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, PoisonError, RwLock, RwLockReadGuard};
+use std::sync::{Barrier, Mutex, PoisonError, RwLock, RwLockReadGuard};
 use std::thread;
 use std::time::Duration;
 
@@ -37,7 +37,7 @@ const CHECK: [&str; 4] = ["check", "--only", "host", "--json"];
 /// Rooms at once: most of a check is waiting for somebody.
 const LANES: usize = 3;
 
-/// The last receipt comes within this, or something hangs.
+/// The last receipt comes within this, or something hangs: an entry is offered again after 30 s.
 const DRAIN: Duration = Duration::from_secs(60);
 
 /// What is done to the programs.
@@ -110,6 +110,7 @@ impl Rig {
             .map(|done| (done + 1, EACH.min(self.kills - done * EACH)))
             .collect();
         let next = AtomicUsize::new(0);
+        let all_done = Barrier::new(LANES);
         let found = Mutex::new((Tally::begin(self.kind.word(), self.seed), None));
         thread::scope(|scope| {
             for _ in 0..LANES {
@@ -131,6 +132,8 @@ impl Rig {
                             next.store(rooms.len(), Ordering::Relaxed);
                         }
                     }
+                    // A hub that came back ends with the thread that started it.
+                    all_done.wait();
                 });
             }
         });
@@ -269,7 +272,8 @@ impl Lane<'_> {
                 let output = run(&mut self.command(room, &CHECK, *death, *failing)?)?;
                 self.checked(room, &output)?;
                 if failing.is_some() {
-                    self.tally.count("checks on a failing disk");
+                    self.tally.kills += 1;
+                    self.tally.count("of them a disk that fails");
                 }
                 self.died(room, &output, *cut)
             }
@@ -287,6 +291,14 @@ impl Lane<'_> {
                     self.cut(room)?;
                 }
                 Ok(())
+            }
+            Step::Left { death, life_ms } => {
+                let output = run(&mut self.command(room, &CHECK, Some(*death), None)?)?;
+                self.checked(room, &output)?;
+                self.died(room, &output, false)?;
+                let mut daemon = self.command(room, &["run"], None, None)?;
+                let output = run_for(&mut daemon, Duration::from_millis(*life_ms))?;
+                self.died(room, &output, true)
             }
             Step::Rotate { death, cut } => {
                 room.key = None;
@@ -354,7 +366,8 @@ impl Lane<'_> {
         if let Some(small) = &room.small {
             small.make_room()?;
         }
-        self.tally.count("checks on a full disk");
+        self.tally.kills += 1;
+        self.tally.count("of them a disk that is full");
         let output = self.clean(room, &CHECK)?;
         self.checked(room, &output)
     }
@@ -445,12 +458,18 @@ impl Lane<'_> {
 
     /// The whole look: everything has its receipt, the logbook verifies, the hub holds the same and shows it once.
     fn whole(&mut self, room: &mut Room) -> Result<()> {
-        let waits = format!("the receipt of everything of {}", room.id);
-        until(&waits, DRAIN, || {
+        let drained = until("the last receipt", DRAIN, || {
             let output = self.clean(room, &CHECK)?;
             self.checked(room, &output)?;
             Ok((self.look(room)?.waiting() == 0).then_some(()))
-        })?;
+        });
+        if let Err(error) = drained {
+            // What nobody takes to the hub any more is lost as well as what nobody has.
+            let mut wrong = vec![];
+            room.ledger.whole(&mut wrong)?;
+            self.found(wrong)?;
+            return Err(error);
+        }
         let mut wrong = vec![];
         room.ledger.whole(&mut wrong)?;
         self.found(wrong)?;

@@ -240,7 +240,7 @@ impl Ledger {
         for kept in &book.entries {
             if self.held.get(&kept.seq) != Some(&kept.jws) {
                 wrong.push(Wrong::Lost(format!(
-                    "entry {} is in the logbook, and not at the hub",
+                    "entry {} is in the logbook, and does not get to the hub",
                     kept.seq
                 )));
             }

@@ -12,7 +12,7 @@ pub struct Tally {
     rig: &'static str,
     seed: u64,
     began: Instant,
-    /// How often a program was killed, or its connection or its disk was cut.
+    /// How often a program was killed, or its connection, its power or its disk was taken away.
     pub kills: u64,
     /// Entries that were said to be kept: printed, seen at the hub, or receipted.
     pub acknowledged: u64,

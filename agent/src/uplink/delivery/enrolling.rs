@@ -49,6 +49,7 @@ impl Enrolling {
 
     /// Something changed at the hub: it is sent again, not before `pause` from now.
     pub(crate) fn again_after(&mut self, now: Instant, pause: Duration) {
+        self.taken = false;
         let sooner = self.sent.is_none_or(|offer| offer.left(now) > pause);
         if sooner {
             self.sent = self.sent.map(|offer| Offer {

@@ -16,7 +16,7 @@ mod model;
 use model::{Model, Said, What};
 
 /// Steps of one schedule.
-const STEPS: usize = 60;
+const STEPS: usize = 50;
 
 /// A small generator of its own: the same schedule on every machine, for ever.
 struct Dice(u64);
@@ -95,7 +95,6 @@ impl Actor {
 struct World {
     desk: Option<Desk<SqliteStore>>,
     board: Arc<Board>,
-    hub: bridgepoint_protocol::envelope::VerifyingKey,
     hub_document: Vec<u8>,
     model: Model,
     actors: Vec<Actor>,
@@ -106,6 +105,10 @@ struct World {
     keys: u8,
     /// True while only honest boxes hold keys that were ever trusted.
     clean: bool,
+    /// True for a schedule in which keys change often.
+    wild: bool,
+    /// True when one schedule is looked at: what happens is printed.
+    told: bool,
     honest_runs: BTreeSet<String>,
 }
 
@@ -114,15 +117,14 @@ fn orgs() -> Vec<Name> {
 }
 
 impl World {
-    fn new() -> Self {
+    fn new(wild: bool) -> Self {
         let hub_document = document(0);
         let hub = key(&hub_document);
-        let (board, verifying) = (Arc::new(Board::default()), hub.verifying());
+        let board = Arc::new(Board::default());
         let desk = Desk::open(SqliteStore::in_memory(), hub, challenger(), orgs(), board.clone()).unwrap();
         let mut world = Self {
             desk: Some(desk),
             board,
-            hub: verifying,
             hub_document,
             model: Model::default(),
             actors: vec![
@@ -134,6 +136,8 @@ impl World {
             seen: vec![],
             runs: 0,
             clean: true,
+            wild,
+            told: std::env::var_os("SCHEDULE").is_some(),
             honest_runs: BTreeSet::new(),
         };
         for n in 0..2 {
@@ -149,6 +153,12 @@ impl World {
         world
     }
 
+    fn tell(&self, said: impl FnOnce() -> String) {
+        if self.told {
+            println!("{}", said());
+        }
+    }
+
     fn next_document(&mut self) -> Vec<u8> {
         self.keys += 1;
         document(self.keys)
@@ -160,7 +170,15 @@ impl World {
 
     fn step(&mut self, dice: &mut Dice) {
         let who = dice.roll(self.actors.len());
-        match dice.roll(40) {
+        // Two kinds of schedules: mostly boxes at work, and mostly keys that change while copies of them go on.
+        let roll = match (self.wild, dice.roll(40)) {
+            (true, 8..=11) => 12,
+            (true, 22..=23) => 14,
+            (true, 24) => 17,
+            (true, 38..=39) => 19,
+            (_, roll) => roll,
+        };
+        match roll {
             0..=11 => self.reports(who),
             12..=13 => self.hands_over(who),
             14..=15 => self.goes_on_with_the_next_key(who),
@@ -292,7 +310,10 @@ impl World {
         let (real, copied) = (dice.roll(2), dice.roll(2) == 0);
         let newcomer = if copied {
             self.clean = false;
-            self.actors[real].copied(false)
+            let mut copy = self.actors[real].copied(false);
+            // Ahead of what the hub has, it does not show as a fork at once.
+            copy.it.seq += dice.roll(5) as u64;
+            copy
         } else {
             let document = self.next_document();
             let mut stranger = Actor::new(&self.actors[real].it.at.to_string(), document, false);
@@ -330,7 +351,7 @@ impl World {
 
     fn deliver(&mut self, group: &[(String, Said)]) {
         for (topic, said) in group {
-            println!("comes on {topic}: {:?}", said.what);
+            self.tell(|| format!("comes on {topic}: {:?}", said.what));
         }
         let letters: Vec<Letter> = group
             .iter()
@@ -342,18 +363,16 @@ impl World {
             expected.extend(self.model.takes(said));
             self.seen.push((topic.clone(), said.clone()));
         }
-        self.compare_receipts(&answer.publish, expected);
+        Self::compare_receipts(&answer.publish, expected);
     }
 
-    fn compare_receipts(&self, publish: &[Publish], mut expected: Vec<(String, Option<u64>, EntryHash)>) {
-        let hub = |kid: &Kid| (self.hub.kid() == *kid).then_some(self.hub);
+    fn compare_receipts(publish: &[Publish], mut expected: Vec<(String, Option<u64>, EntryHash)>) {
         let receipts = publish.iter().filter(|p| p.topic.ends_with("/receipt"));
         let mut sent: Vec<_> = receipts
             .map(|p| {
-                let receipt: Receipt = open(p.payload.as_bytes(), &[Kind::Receipt], hub)
-                    .unwrap()
-                    .claims()
-                    .unwrap();
+                // That they verify is another test's; here are too many.
+                let opened = bridgepoint_protocol::envelope::peek(p.payload.as_bytes()).unwrap();
+                let receipt: Receipt = opened.claims().unwrap();
                 (
                     format!("{}/{}", receipt.org, receipt.room),
                     receipt.seq,
@@ -395,7 +414,7 @@ impl World {
         if decision == Decision::Approve && !honest {
             self.clean = false;
         }
-        println!("operator: {at} {kid} {decision:?}");
+        self.tell(|| format!("operator: {at} {kid} {decision:?}"));
         let desk = self.desk();
         decide(&mut desk.store, at, kid, decision, NOW).unwrap();
         // As if another process had written.
@@ -404,7 +423,7 @@ impl World {
         let delayed = desk.tick(NOW + 3 * BROKER_LEARNS_MS).unwrap();
         let expected = self.model.decides(&at.to_string(), kid, decision);
         let published: Vec<Publish> = answer.publish.into_iter().chain(delayed.publish).collect();
-        self.compare_receipts(&published, expected);
+        Self::compare_receipts(&published, expected);
     }
 
     fn expects(&mut self, dice: &mut Dice) {
@@ -438,12 +457,12 @@ impl World {
             // A list is an operator's word too; it counts only for a room without a key.
             self.clean = false;
         }
-        println!("expected: {at} {kid}");
+        self.tell(|| format!("expected: {at} {kid}"));
         self.model.expects(&at.to_string(), &kid);
     }
 
     fn is_started_again(&mut self) {
-        println!("started again");
+        self.tell(|| "started again".into());
         let desk = self.desk.take().unwrap();
         self.board = Arc::new(Board::default());
         let hub = key(&self.hub_document);
@@ -483,10 +502,9 @@ fn the_board_shows_what_the_rooms_own_keys_signed_in_order_and_nothing_else() {
         None => 0..number("SCHEDULES").unwrap_or(200),
     };
     for seed in seeds {
-        println!("schedule {seed}");
         let done = std::panic::catch_unwind(|| {
             let mut dice = Dice(seed);
-            let mut world = World::new();
+            let mut world = World::new(seed % 2 == 1);
             for _ in 0..STEPS {
                 world.step(&mut dice);
             }

@@ -209,6 +209,19 @@ fn answers_that_cannot_be_true_are_left_out() {
     );
 }
 
+/// Without a summary nothing says which numbers there are: two answers may lie all of them apart.
+#[test]
+fn answers_numbered_over_the_whole_range() {
+    let mut pair = over(1, Line::default(), 10);
+    pair.back.truncate(2);
+    pair.back[0].reflector_seq = 0;
+    pair.back[1].reflector_seq = u32::MAX;
+    let figures = figures(&pair.trial(None));
+    assert_eq!(figures.back, 2);
+    let rate = figures.down.delivered_kbps.unwrap_or(0.0);
+    assert!(rate.is_finite() && rate >= 0.0, "{rate}");
+}
+
 #[test]
 fn a_summary_cannot_count_more_than_was_sent() {
     let pair = over(1, Line::default(), 10);
