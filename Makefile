@@ -19,9 +19,10 @@ SECONDS ?= 60
 TARGET ?=
 KILLS ?= 1000
 SEED ?=
+ROUNDS ?=
 
 .PHONY: demo test test-more bench fuzz fmt lint build apt-run apt-test apt-more
-.PHONY: rig-crash rig-power rig-full rig-clock rig-mutants
+.PHONY: rig-crash rig-power rig-full rig-clock rig-net rig-drain rig-mutants
 
 demo: apt-run build
 	@$(BIN)/bridgepoint-demo $(ARGS)
@@ -34,6 +35,7 @@ test-more: test apt-more
 	BRIDGEPOINT_DISK_SEEDS=20000 $(CARGO) test --package bridgepoint-agent power_cut
 	@$(MAKE) --no-print-directory rig-crash rig-power
 	@$(MAKE) --no-print-directory rig-full rig-clock KILLS=200
+	@$(MAKE) --no-print-directory rig-net rig-drain
 	@$(MAKE) --no-print-directory rig-mutants
 	BRIDGEPOINT_DISK_SEEDS=20000 $(CARGO) test --package bridgepoint-agent power_cut
 	@tests/fresh-clone.sh
@@ -46,10 +48,17 @@ rig-crash rig-power rig-full rig-clock: apt-test build
 
 rig-clock: apt-more
 
+# ROUNDS=70 SEED=n: line, broker and hub fail in turn; rig-drain: thirty days away, the broker killed again and again.
+rig-net: apt-test build
+	@$(BIN)/bridgepoint-rig net $(if $(ROUNDS),--rounds $(ROUNDS)) $(if $(SEED),--seed $(SEED))
+
+rig-drain: apt-test build
+	@$(BIN)/bridgepoint-rig drain $(if $(SEED),--seed $(SEED))
+
 rig-mutants: apt-test build
 	@$(BIN)/bridgepoint-rig mutants
 
-# Optimised, programs and all; PART="check wedged idle hub append verify media" chooses among the figures.
+# Optimised, programs and all; PART="check wedged idle hub append verify drain media" chooses among the figures.
 bench: apt-test
 	$(CARGO) build --profile bench --workspace --bins
 	@$(CARGO) bench --quiet --workspace --bench figures -- $(PART)
