@@ -37,7 +37,6 @@ test-more: test apt-more
 	@$(MAKE) --no-print-directory rig-full rig-clock KILLS=200
 	@$(MAKE) --no-print-directory rig-net rig-drain
 	@$(MAKE) --no-print-directory rig-mutants
-	BRIDGEPOINT_DISK_SEEDS=20000 $(CARGO) test --package bridgepoint-agent power_cut
 	@tests/fresh-clone.sh
 	$(CARGO) test -p bridgepoint-protocol --lib -- --ignored every_bit_of_a_hundred_reports_counts
 	$(CARGO) test -p bridgepoint-tests --test interop -- --ignored java

@@ -560,9 +560,10 @@ fn a_broken_or_newer_file_is_told_with_what_to_do() {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(24))]
 
-    /// In whatever order a chain comes in, its summary is that of its numbers.
+    /// In whatever order a chain comes in, its summary is that of its numbers. The gap entry declares numbers further back: one
+    /// that stands directly after what it declares follows another entry, and these all stand in their places.
     #[test]
-    fn a_chain_in_any_order(order in Just((0..14_usize).collect::<Vec<_>>()).prop_shuffle(), take in 0..14_usize, gap in (1_u64..14, 1_u64..14)) {
+    fn a_chain_in_any_order(order in Just((0..14_usize).collect::<Vec<_>>()).prop_shuffle(), take in 0..14_usize, gap in (1_u64..13, 1_u64..13)) {
         for (_dir, open) in stores() {
             let mut store = open();
             let mut one = approved(&mut *store, "abc/one");
