@@ -57,9 +57,13 @@ impl<S: Store> Desk<S> {
             ..
         } = letter;
         let store = &self.store;
-        let outcome = ingest(topic, payload, &self.orgs, &self.keyring, |at, chain, seq| {
-            store.neighbours(at, chain, seq)
-        })?;
+        let outcome = ingest(
+            topic,
+            payload,
+            &self.orgs,
+            &self.keyring,
+            |at, chain, link, before| store.neighbours(at, chain, link, before),
+        )?;
         match outcome {
             Outcome::Accepted(entry) => self.accept(&entry, *received_ms, work),
             Outcome::Duplicate { at, chain, seq, hash } => {

@@ -2,7 +2,7 @@
 
 use std::ops::RangeInclusive;
 
-use bridgepoint_protocol::chain::Neighbours;
+use bridgepoint_protocol::chain::{Link, Neighbours};
 use bridgepoint_protocol::claims::{Command, Receipt};
 use bridgepoint_protocol::envelope::{Kid, Kind, open, seal};
 use serde_json::json;
@@ -504,8 +504,14 @@ impl Store for Full {
     fn held_from(&self, at: &RoomAddress, kid: &Kid, from: u64) -> Result<u64, StoreError> {
         self.inner.held_from(at, kid, from)
     }
-    fn neighbours(&self, at: &RoomAddress, chain: u32, seq: u64) -> Result<Neighbours, StoreError> {
-        self.inner.neighbours(at, chain, seq)
+    fn neighbours(
+        &self,
+        at: &RoomAddress,
+        chain: u32,
+        link: &Link,
+        before: u64,
+    ) -> Result<Neighbours, StoreError> {
+        self.inner.neighbours(at, chain, link, before)
     }
     fn received_ms(&self, at: &RoomAddress, chain: u32, seq: u64) -> Result<Option<i64>, StoreError> {
         self.inner.received_ms(at, chain, seq)

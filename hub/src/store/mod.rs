@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 
-use bridgepoint_protocol::chain::Neighbours;
+use bridgepoint_protocol::chain::{Link, Neighbours};
 use bridgepoint_protocol::envelope::{Kid, Kind};
 use bridgepoint_protocol::name::{Name, RoomAddress};
 
@@ -89,11 +89,18 @@ pub trait Store {
     /// [`StoreError`].
     fn held_from(&self, at: &RoomAddress, kid: &Kid, from: u64) -> Result<u64, StoreError>;
 
-    /// What is held around a number of a chain.
+    /// What is held around an entry of a chain, which need not be held itself. `before`: the number of the entry that it
+    /// follows (`chain::follows`).
     ///
     /// # Errors
     /// [`StoreError`].
-    fn neighbours(&self, at: &RoomAddress, chain: u32, seq: u64) -> Result<Neighbours, StoreError>;
+    fn neighbours(
+        &self,
+        at: &RoomAddress,
+        chain: u32,
+        link: &Link,
+        before: u64,
+    ) -> Result<Neighbours, StoreError>;
 
     /// When a held entry came, UTC milliseconds.
     ///
