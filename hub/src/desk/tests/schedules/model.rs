@@ -172,8 +172,10 @@ impl Room {
         }
         for next in self.named_by(kid) {
             let (at, _) = self.keys[&next].named.clone().unwrap();
-            let unused = self.first_of(&next).is_none() && !self.keys[&next].void;
-            if (unused || from.is_some_and(|from| at >= from)) && !self.is_revoked(&next) {
+            let key = &self.keys[&next];
+            let unused = self.first_of(&next).is_none() && !key.void && key.revoked.is_none();
+            // Also one that was revoked from a later number on.
+            if unused || from.is_some_and(|from| at >= from) {
                 self.revoke(&next, Some(at + 1));
             }
         }
