@@ -246,7 +246,7 @@ impl Keyring {
             Some(KeyState::Former) => return Request::Former,
             Some(KeyState::Pending) | None => {}
         }
-        if self.is_elsewhere(at, kid, |state| state.is_the_rooms() || state == KeyState::Former) {
+        if self.is_anothers(at, kid) {
             return Request::Elsewhere;
         }
         if self.is_elsewhere(at, kid, |state| state == KeyState::Revoked) {
@@ -273,6 +273,12 @@ impl Keyring {
     #[must_use]
     pub fn key_at(&self, at: &RoomAddress, kid: &Kid) -> Option<&RoomKey> {
         self.by_kid.get(kid)?.iter().find(|k| k.at == *at)
+    }
+
+    /// True when the key is another room's, or was until it handed over: it cannot be this one's.
+    #[must_use]
+    pub fn is_anothers(&self, at: &RoomAddress, kid: &Kid) -> bool {
+        self.is_elsewhere(at, kid, |state| state.is_the_rooms() || state == KeyState::Former)
     }
 
     /// True when another room has the key in such a state.

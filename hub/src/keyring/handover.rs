@@ -37,9 +37,7 @@ impl Keyring {
             KeyState::Former => return Handover::Nothing,
             _ => return Handover::Refused("a key that is trusted no more hands over to nobody"),
         }
-        if self.is_elsewhere(at, next, |state| {
-            state.is_the_rooms() || state == KeyState::Former
-        }) {
+        if self.is_anothers(at, next) {
             return Handover::Refused("the next key is another room's");
         }
         let expected = self.expected_at(&Fingerprint::of(next));

@@ -131,7 +131,7 @@ pub trait Store {
     /// [`StoreError`].
     fn forks(&self, at: &RoomAddress, chain: u32) -> Result<u32, StoreError>;
 
-    /// Keeps an entry that contradicts the chain, up to [`MAX_FORKS`] a room.
+    /// Keeps an entry that contradicts the chain, up to [`MAX_FORKS`] a chain.
     ///
     /// # Errors
     /// [`StoreError`].

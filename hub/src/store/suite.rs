@@ -289,6 +289,18 @@ fn a_declared_gap_is_not_missing() {
         add(&mut *store, &one, "event", &gap.jws, NOW);
         assert_eq!(store.missing(&one.at, 1, 9).unwrap(), [8..=9]);
         assert_eq!(store.kept(&one.at).unwrap().unwrap().chain.unwrap().missing, 2);
+        // Numbers from its own on are not missing yet: declaring them hides nothing.
+        let gap = with(
+            one.link(),
+            &json!({ "from": 12, "to": 1_u64 << 61, "reason": "disk" }),
+        );
+        let gap = one.next(Kind::Gap, &gap);
+        add(&mut *store, &one, "event", &gap.jws, NOW);
+        one.seq = 19;
+        let later = one.ready();
+        add(&mut *store, &one, "report", &later.jws, NOW);
+        assert_eq!(store.missing(&one.at, 1, 9).unwrap(), [8..=9, 12..=19]);
+        assert_eq!(store.kept(&one.at).unwrap().unwrap().chain.unwrap().missing, 10);
     }
 }
 
@@ -496,6 +508,19 @@ fn forks_are_kept_up_to_a_bound() {
             }
         }
         assert_eq!(store.kept(&one.at).unwrap().unwrap().forks, MAX_FORKS);
+
+        // Another chain of the room has a bound of its own: its first contradiction is seen.
+        let mut second = approved(&mut *store, "abc/one");
+        let good = second.ready();
+        add(&mut *store, &second, "report", &good.jws, NOW);
+        (second.seq, second.prev) = (0, EntryHash::ZERO);
+        let claims = with(second.report("ready", &json!([])), &json!({ "run": "other" }));
+        let other = seal(&second.key, Kind::Report, &claims).unwrap();
+        match taken(&*store, &second, "report", &other.jws) {
+            Outcome::Fork(entry) => store.add_fork(&entry, NOW).unwrap(),
+            other => panic!("{other:?}"),
+        }
+        assert_eq!(store.forks(&one.at, 2).unwrap(), 1);
     }
 }
 
