@@ -5,6 +5,7 @@
 //! the room's own key can name the next one, inside the chain ([`handover`]).
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::RangeInclusive;
 
 use bridgepoint_protocol::claims::Contact;
 use bridgepoint_protocol::envelope::{EntryHash, Kid, VerifyingKey};
@@ -308,12 +309,17 @@ impl Keyring {
             })
     }
 
-    /// True when an entry with this number of a chain would be taken from one of the room's keys.
+    /// The first of these numbers of a chain that would be taken from one of the room's keys.
     #[must_use]
-    pub fn is_wanted(&self, at: &RoomAddress, chain: u32, seq: u64) -> bool {
+    pub fn first_wanted(&self, at: &RoomAddress, chain: u32, numbers: &RangeInclusive<u64>) -> Option<u64> {
         self.keys_of(at)
             .filter(|k| k.chain == chain && k.state != KeyState::Pending)
-            .any(|k| matches!(self.standing(at, &k.kid, seq), Standing::Own { .. }))
+            .map(|k| (k, k.from.max(*numbers.start())))
+            .filter(|(k, seq)| {
+                numbers.contains(seq) && matches!(self.standing(at, &k.kid, *seq), Standing::Own { .. })
+            })
+            .map(|(_, seq)| seq)
+            .min()
     }
 
     /// All keys.

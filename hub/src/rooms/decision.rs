@@ -182,6 +182,11 @@ pub fn revoke(
     };
     confirm(wish, &question, lang, out)?;
     decide(&mut store, &wish.at, &key.kid, Decision::Revoke(from), now_ms)?;
+    // It may have asked while the room had another key: then it is still on the list.
+    let listed = |e: &Expected| e.at == wish.at && e.fingerprint.is_of(&key.kid);
+    if store.expected()?.iter().any(listed) {
+        store.drop_expected(&wish.at)?;
+    }
     let done = match ends {
         None => both(
             format!("Đã từ chối hộp {fingerprint} của điểm cầu {}.", wish.at),
@@ -209,7 +214,10 @@ fn meant(store: &impl Store, wish: &Wish, keys: &[&RoomKey]) -> Result<Option<Ex
     };
     let known = |k: &&RoomKey| matches!(k.state, KeyState::Pending | KeyState::Next | KeyState::Approved);
     let is_meant = match &wish.fingerprint {
-        Some(given) => same(&expected.fingerprint.to_string(), given),
+        Some(given) => {
+            let asked = |k: &&RoomKey| same(&k.kid.fingerprint(), given);
+            same(&expected.fingerprint.to_string(), given) && !keys.iter().any(asked)
+        }
         None => !keys.iter().any(known),
     };
     Ok(Some(expected).filter(|_| is_meant))

@@ -53,6 +53,12 @@ pub trait Store {
     /// [`StoreError`].
     fn keys(&self) -> Result<Vec<RoomKey>, StoreError>;
 
+    /// The keys that asked for one room.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    fn keys_of(&self, at: &RoomAddress) -> Result<Vec<RoomKey>, StoreError>;
+
     /// Keeps a key, replacing what was known of it for that room.
     ///
     /// # Errors
@@ -299,7 +305,8 @@ pub fn decide_within<S: Store + ?Sized>(
     decision: Decision,
     now_ms: i64,
 ) -> Result<(), StoreError> {
-    let ring = keyring(store)?;
+    // Of this room alone: a list of boxes is one group of many decisions.
+    let ring = Keyring::new(store.keys_of(at)?);
     let Some(key) = ring.key_at(at, kid).cloned() else {
         return Ok(());
     };
@@ -317,11 +324,7 @@ pub fn decide_within<S: Store + ?Sized>(
             }
             // It is trusted anew whatever it has handed over before; those keys follow it no more.
             for other in ring.keys_of(at).filter(|k| k.former.as_ref() == Some(kid)) {
-                if let Some(now) = store
-                    .keys()?
-                    .into_iter()
-                    .find(|k| k.at == *at && k.kid == other.kid)
-                {
+                if let Some(now) = store.keys_of(at)?.into_iter().find(|k| k.kid == other.kid) {
                     store.put_key(&RoomKey { former: None, ..now })?;
                 }
             }

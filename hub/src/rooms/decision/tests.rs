@@ -104,6 +104,17 @@ fn a_box_that_is_expected_can_be_withdrawn() {
 }
 
 #[test]
+fn a_box_that_is_expected_and_has_asked_goes_altogether() {
+    let rig = Rig::new();
+    let it = Box::new("abc/one");
+    rig.has(&it, None);
+    rig.expects(&it);
+    assert!(rig.revoke(&it, true, None).unwrap().contains("is refused for"));
+    assert_eq!(rig.row(&it).state, KeyState::Revoked);
+    assert!(rig.store().expected().unwrap().is_empty());
+}
+
+#[test]
 fn the_number_that_is_said_is_the_one_that_is_kept() {
     let rig = Rig::new();
     let it = Box::new("abc/one");

@@ -58,6 +58,15 @@ pub(super) fn keys(c: &Connection) -> Result<Vec<RoomKey>> {
         .collect()
 }
 
+/// As [`keys`], of one room.
+pub(super) fn keys_at(c: &Connection, at: &RoomAddress) -> Result<Vec<RoomKey>> {
+    let Some(room) = room_id(c, at)? else {
+        return Ok(vec![]);
+    };
+    let keys = keys_of(c, room)?;
+    keys.into_iter().map(|key| with_awaited(c, room, key)).collect()
+}
+
 fn keys_of(c: &Connection, room: i64) -> Result<Vec<RoomKey>> {
     c.prepare_cached(&format!(
         "{KEY_COLUMNS} WHERE room_id = ?1 ORDER BY first_ms, kid"

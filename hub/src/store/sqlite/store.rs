@@ -52,6 +52,10 @@ impl Store for SqliteStore {
         read::keys(&self.connection).map_err(|e| self.error(&e))
     }
 
+    fn keys_of(&self, at: &RoomAddress) -> Result<Vec<RoomKey>, StoreError> {
+        read::keys_at(&self.connection, at).map_err(|e| self.error(&e))
+    }
+
     fn put_key(&mut self, key: &RoomKey) -> Result<(), StoreError> {
         write::put_key(&self.connection, key).map_err(|e| self.error(&e))
     }
