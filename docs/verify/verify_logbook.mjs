@@ -75,6 +75,8 @@ function isThere({ seq, hash }, why) {
   return true;
 }
 
+const named = new Map();
+
 function step(line) {
   const { typ, kid } = header(line);
   need(entries.has(typ) || typ === "bp-receipt+jws", `a ${typ} does not belong into a logbook`);
@@ -96,7 +98,13 @@ function step(line) {
   }
   if (signer !== null && signer !== kid) former.add(signer);
   if (typ === "bp-event+jws" && claims.kind === "key" && claims.code === "key.rotated") {
-    box = new Map([...successor(claims, kid), ...box]);
+    for (const [next, key] of successor(claims, kid)) {
+      if (named.has(next) || former.has(next)) continue;
+      // Of several that one key has named the later word counts.
+      for (const [other, by] of named) if (by === kid) former.add(other);
+      named.set(next, kid);
+      box = new Map([[next, key], ...box]);
+    }
   }
   [first, number, last, signer] = [first ?? seq, seq, sha256(line), kid];
   hashes.set(seq, last);

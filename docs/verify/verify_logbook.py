@@ -67,7 +67,7 @@ def successor(event, signer):
 class Walk:
     def __init__(self, box, hub):
         self.box, self.hub = box, hub
-        self.signer, self.former = None, set()
+        self.signer, self.former, self.named = None, set(), {}
         self.first, self.number, self.last, self.hashes, self.witnessed = None, None, None, {}, {}
 
     def is_there(self, said, why):
@@ -97,7 +97,12 @@ class Walk:
         if self.signer not in (None, header["kid"]):
             self.former.add(self.signer)
         if typ == "bp-event+jws" and (claims.get("kind"), claims.get("code")) == ("key", "key.rotated"):
-            self.box = {**successor(claims, header["kid"]), **self.box}
+            for kid, jwk in successor(claims, header["kid"]).items():
+                if kid not in self.named and kid not in self.former:
+                    # Of several that one key has named the later word counts.
+                    self.former |= {other for other, by in self.named.items() if by == header["kid"]}
+                    self.named[kid] = header["kid"]
+                    self.box = {kid: jwk, **self.box}
         if self.number is None:
             self.first = seq
         self.signer, self.number, self.last = header["kid"], seq, sha256(line)

@@ -198,16 +198,12 @@ impl<S: Store> Desk<S> {
             Ok(done) => done,
             Err(e) => {
                 // What was learnt in this group is not true: read again what is.
-                if let Ok(ring) = keyring(&self.store) {
-                    self.keyring = ring;
-                    self.access_stale = true;
-                }
+                self.read_keys();
                 return Err(e);
             }
         };
         if work.keys_stale {
-            self.keyring = keyring(&self.store).unwrap_or_else(|_| self.keyring.clone());
-            self.access_stale = true;
+            self.read_keys();
         }
         let mut answer = Answer {
             publish: Vec::with_capacity(work.receipts.len()),
@@ -343,6 +339,18 @@ impl<S: Store> Desk<S> {
         }
         self.board.put(rows);
         Ok(())
+    }
+
+    /// Reads the keys as they are kept; when that fails now, before the next letter is taken.
+    fn read_keys(&mut self) {
+        self.access_stale = true;
+        match keyring(&self.store) {
+            Ok(ring) => self.keyring = ring,
+            Err(e) => {
+                tracing::warn!(error = %e, "the keys cannot be read; they are read again");
+                self.mark = i64::MIN;
+            }
+        }
     }
 
     fn rows_now(&mut self, rooms: BTreeSet<&RoomAddress>, now_ms: i64) -> Result<Vec<Standing>, StoreError> {

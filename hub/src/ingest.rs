@@ -136,8 +136,8 @@ pub struct Refused {
     pub detail: String,
 }
 
-/// Decides about one message. `around` looks up what is held around an entry (room, chain, number); it is asked
-/// only for an entry that its room's own key has signed.
+/// Decides about one message. `around` looks up what is held around an entry (room, chain, link, and the number of the
+/// entry that it [`follows`]); it is asked only for an entry that its room's own key has signed.
 ///
 /// # Errors
 /// Only those of `around`.
@@ -146,19 +146,15 @@ pub fn ingest<E>(
     payload: &[u8],
     orgs: &[Name],
     keyring: &Keyring,
-    mut around: impl FnMut(&RoomAddress, u32, u64) -> Result<Neighbours, E>,
+    around: impl FnOnce(&RoomAddress, u32, &Link, u64) -> Result<Neighbours, E>,
 ) -> Result<Outcome, E> {
     let entry = match read(topic, payload, orgs, keyring) {
         Ok(Read::Entry(entry)) => entry,
         Ok(Read::Settled(outcome)) => return Ok(outcome),
         Err(refused) => return Ok(Outcome::Refused(refused)),
     };
-    let (seq, before) = (entry.link.seq, entry.follows());
-    let mut held = around(&entry.at, entry.chain, seq)?;
-    if before + 1 != seq {
-        // It stands directly after what it declares missing.
-        held.before = around(&entry.at, entry.chain, before + 1)?.before;
-    }
+    let before = entry.follows();
+    let held = around(&entry.at, entry.chain, &entry.link, before)?;
     Ok(match place(&entry.link, before, &held) {
         Placement::Accept | Placement::Ahead { .. } => Outcome::Accepted(entry),
         Placement::Duplicate => Outcome::Duplicate {

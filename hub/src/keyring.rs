@@ -5,6 +5,7 @@
 //! the room's own key can name the next one, inside the chain ([`handover`]).
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::RangeInclusive;
 
 use bridgepoint_protocol::claims::Contact;
 use bridgepoint_protocol::envelope::{EntryHash, Kid, VerifyingKey};
@@ -246,7 +247,7 @@ impl Keyring {
             Some(KeyState::Former) => return Request::Former,
             Some(KeyState::Pending) | None => {}
         }
-        if self.is_elsewhere(at, kid, |state| state.is_the_rooms() || state == KeyState::Former) {
+        if self.is_anothers(at, kid) {
             return Request::Elsewhere;
         }
         if self.is_elsewhere(at, kid, |state| state == KeyState::Revoked) {
@@ -273,6 +274,12 @@ impl Keyring {
     #[must_use]
     pub fn key_at(&self, at: &RoomAddress, kid: &Kid) -> Option<&RoomKey> {
         self.by_kid.get(kid)?.iter().find(|k| k.at == *at)
+    }
+
+    /// True when the key is another room's, or was until it handed over: it cannot be this one's.
+    #[must_use]
+    pub fn is_anothers(&self, at: &RoomAddress, kid: &Kid) -> bool {
+        self.is_elsewhere(at, kid, |state| state.is_the_rooms() || state == KeyState::Former)
     }
 
     /// True when another room has the key in such a state.
@@ -302,12 +309,17 @@ impl Keyring {
             })
     }
 
-    /// True when an entry with this number of a chain would be taken from one of the room's keys.
+    /// The first of these numbers of a chain that would be taken from one of the room's keys.
     #[must_use]
-    pub fn is_wanted(&self, at: &RoomAddress, chain: u32, seq: u64) -> bool {
+    pub fn first_wanted(&self, at: &RoomAddress, chain: u32, numbers: &RangeInclusive<u64>) -> Option<u64> {
         self.keys_of(at)
             .filter(|k| k.chain == chain && k.state != KeyState::Pending)
-            .any(|k| matches!(self.standing(at, &k.kid, seq), Standing::Own { .. }))
+            .map(|k| (k, k.from.max(*numbers.start())))
+            .filter(|(k, seq)| {
+                numbers.contains(seq) && matches!(self.standing(at, &k.kid, *seq), Standing::Own { .. })
+            })
+            .map(|(_, seq)| seq)
+            .min()
     }
 
     /// All keys.

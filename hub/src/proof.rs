@@ -84,7 +84,7 @@ pub fn prove(
     keys: &[RoomKey],
     hub: &[VerifyingKey],
 ) -> std::io::Result<Result<Proved, Unproved>> {
-    let mut book: Option<Book> = None;
+    let mut book: Option<Book<'_>> = None;
     let mut line = Vec::new();
     let mut number = 0;
     loop {
@@ -125,16 +125,17 @@ pub fn prove(
 }
 
 /// A logbook that is being walked over.
-struct Book {
+struct Book<'a> {
     at: RoomAddress,
+    keys: &'a [RoomKey],
     agent: Vec<VerifyingKey>,
     hub: Vec<VerifyingKey>,
     walk: Walk,
 }
 
-impl Book {
+impl<'a> Book<'a> {
     /// Whose logbook it is, is said by the key of its first line.
-    fn open(line: &[u8], keys: &[RoomKey], hub: &[VerifyingKey]) -> Result<Self, Sentence> {
+    fn open(line: &[u8], keys: &'a [RoomKey], hub: &[VerifyingKey]) -> Result<Self, Sentence> {
         let opened = peek(line).map_err(|e| envelope(&e))?;
         let at = if opened.kind == Kind::Receipt {
             // A file may begin with the receipt of the month before; the claims name the room, its key is checked
@@ -145,11 +146,12 @@ impl Book {
         };
         let agent = keys
             .iter()
-            .filter(|k| k.at == at && k.state != KeyState::Pending)
+            .filter(|k| k.at == at && k.chain > 0)
             .map(|k| k.key)
             .collect();
         Ok(Self {
             at,
+            keys,
             agent,
             hub: hub.to_vec(),
             walk: Walk::default(),
@@ -167,7 +169,10 @@ impl Book {
             .step_in_file(line, keys)
             .map_err(|e| both(text::line_fault(Lang::Vi, &e), text::line_fault(Lang::En, &e)))?;
         let at = match found {
-            Line::Entry(entry) => whose(&entry.payload)?,
+            Line::Entry(entry) => {
+                self.may_sign(line, entry.seq)?;
+                whose(&entry.payload)?
+            }
             Line::Receipt(receipt) => RoomAddress {
                 org: receipt.org,
                 room: receipt.room,
@@ -182,6 +187,59 @@ impl Book {
             ))
         }
     }
+
+    /// Whether the key that has signed this line may sign this number, as far as it is known here. A key that only the
+    /// book itself has led to is followed by the book's own rule.
+    fn may_sign(&self, line: &[u8], seq: u64) -> Result<(), Sentence> {
+        let kid = peek(line.strip_suffix(b"\n").unwrap_or(line))
+            .map_err(|e| envelope(&e))?
+            .kid;
+        let mut rows = self.keys.iter().filter(|k| k.at == self.at && k.kid == kid);
+        rows.find_map(|key| beyond(key, seq)).map_or(Ok(()), Err)
+    }
+}
+
+/// Why a key's entry does not count, though its signature holds; `None` when nothing that is kept of the key says so.
+fn beyond(key: &RoomKey, seq: u64) -> Option<Sentence> {
+    let fingerprint = key.kid.fingerprint();
+    if key.state == KeyState::Revoked && key.chain == 0 {
+        return Some(refused(&key.kid));
+    }
+    // Revoked before numbers were written down: what it had signed until then cannot be told from the rest.
+    if key.chain == 0 || key.signs(seq) {
+        return None;
+    }
+    Some(match key.end.filter(|end| *end <= seq) {
+        Some(end) if key.state == KeyState::Revoked => both(
+            format!("mục {seq} do khóa {fingerprint} ký, khóa này đã bị thu hồi từ mục {end}"),
+            format!("entry {seq} is signed by the key {fingerprint}, which is revoked from entry {end} on"),
+        ),
+        Some(end) => both(
+            format!("mục {seq} do khóa {fingerprint} ký, khóa này đã bàn giao trước mục {end}"),
+            format!(
+                "entry {seq} is signed by the key {fingerprint}, which had handed over before entry {end}"
+            ),
+        ),
+        None => both(
+            format!(
+                "mục {seq} do khóa {fingerprint} ký, khóa này chỉ được dùng từ mục {}",
+                key.from
+            ),
+            format!(
+                "entry {seq} is signed by the key {fingerprint}, which signs from entry {} on",
+                key.from
+            ),
+        ),
+    })
+}
+
+/// A key that an operator did not want.
+fn refused(kid: &Kid) -> Sentence {
+    let fingerprint = kid.fingerprint();
+    both(
+        format!("khóa {fingerprint} đã bị từ chối ở máy chủ này"),
+        format!("the key {fingerprint} was refused here"),
+    )
 }
 
 /// Kinds that are no line of a logbook.
@@ -213,12 +271,15 @@ fn single(line: &[u8], keys: &[RoomKey], hub: &[VerifyingKey]) -> Result<Proved,
 /// A key that was approved here, now or once.
 fn known<'a>(kid: &Kid, keys: &'a [RoomKey]) -> Result<&'a RoomKey, Sentence> {
     let of_kid = || keys.iter().filter(|k| k.kid == *kid);
-    let trusted = |k: &&RoomKey| matches!(k.state, KeyState::Approved | KeyState::Next | KeyState::Former);
-    let approved = of_kid().find(trusted);
-    approved
-        .or_else(|| of_kid().find(|k| k.state == KeyState::Revoked))
+    // One that an operator only refused was never trusted: it has no chain.
+    let approved = || of_kid().filter(|k| k.chain > 0);
+    approved()
+        .find(|k| k.state != KeyState::Revoked)
+        .or_else(|| approved().next())
         .ok_or_else(|| {
-            if of_kid().next().is_some() {
+            if of_kid().any(|k| k.state == KeyState::Revoked) {
+                refused(kid)
+            } else if of_kid().next().is_some() {
                 both(
                     format!("khóa {} đang chờ duyệt", kid.fingerprint()),
                     format!("the key {} waits to be approved", kid.fingerprint()),

@@ -67,10 +67,10 @@ impl<S: Store> Desk<S> {
             vec![]
         });
         // What no key of the room may sign any more would be refused.
-        let gap = missing
-            .iter()
-            .find(|gap| self.keyring.is_wanted(at, chain, *gap.start()))?;
-        let from = *gap.start();
+        let (from, to) = missing.iter().find_map(|gap| {
+            let from = self.keyring.first_wanted(at, chain, gap)?;
+            Some((from, *gap.end()))
+        })?;
         if let Some(asked) = self.asked.get(at)
             && (asked.chain, asked.from) == (chain, from)
             && now_ms.abs_diff(asked.at_ms) < ASK_AGAIN_MS.unsigned_abs()
@@ -94,7 +94,7 @@ impl<S: Store> Desk<S> {
             kind: CommandKind::Resend.into(),
             exp_ms: now_ms + RESEND_EXPIRES_MS,
             from: Some(from),
-            to: Some(*gap.end().min(&(from.saturating_add(RESEND_AT_ONCE - 1)))),
+            to: Some(to.min(from.saturating_add(RESEND_AT_ONCE - 1))),
         };
         tracing::info!(room = %at, from, to = claims.to, "asked for missing entries");
         self.sealed(at, RoomTopic::Command, Kind::Command, &claims)

@@ -57,9 +57,13 @@ impl<S: Store> Desk<S> {
             ..
         } = letter;
         let store = &self.store;
-        let outcome = ingest(topic, payload, &self.orgs, &self.keyring, |at, chain, seq| {
-            store.neighbours(at, chain, seq)
-        })?;
+        let outcome = ingest(
+            topic,
+            payload,
+            &self.orgs,
+            &self.keyring,
+            |at, chain, link, before| store.neighbours(at, chain, link, before),
+        )?;
         match outcome {
             Outcome::Accepted(entry) => self.accept(&entry, *received_ms, work),
             Outcome::Duplicate { at, chain, seq, hash } => {
@@ -155,11 +159,7 @@ impl<S: Store> Desk<S> {
         self.store.put_key(&row)?;
         if request == Request::Expected {
             decide_within(&mut self.store, &at, &kid, Decision::Approve, now_ms)?;
-            let approved = self
-                .store
-                .keys()?
-                .into_iter()
-                .find(|k| k.at == at && k.kid == kid);
+            let approved = self.store.keys_of(&at)?.into_iter().find(|k| k.kid == kid);
             row = approved.unwrap_or(row);
             self.keyring.forget_expected(&at);
             tracing::info!(room = %at, fingerprint = row.kid.fingerprint(), "approved: it was expected");

@@ -2,7 +2,7 @@
 
 use std::ops::RangeInclusive;
 
-use bridgepoint_protocol::chain::Neighbours;
+use bridgepoint_protocol::chain::{Link, Neighbours};
 use bridgepoint_protocol::claims::{Command, Receipt};
 use bridgepoint_protocol::envelope::{Kid, Kind, open, seal};
 use serde_json::json;
@@ -448,6 +448,8 @@ fn what_an_enrolment_says_is_cleaned_and_bounded() {
 struct Full {
     inner: SqliteStore,
     full: std::rc::Rc<std::cell::Cell<bool>>,
+    /// True while the keys cannot be read, as when another process holds the database.
+    busy: std::rc::Rc<std::cell::Cell<bool>>,
 }
 
 impl Full {
@@ -484,7 +486,18 @@ impl Store for Full {
         self.inner.change_mark()
     }
     fn keys(&self) -> Result<Vec<RoomKey>, StoreError> {
+        if self.busy.get() {
+            let (file, detail) = ("hub.db".into(), "database is locked".into());
+            return Err(StoreError {
+                file,
+                kind: StoreTrouble::Locked,
+                detail,
+            });
+        }
         self.inner.keys()
+    }
+    fn keys_of(&self, at: &RoomAddress) -> Result<Vec<RoomKey>, StoreError> {
+        self.inner.keys_of(at)
     }
     fn put_key(&mut self, key: &RoomKey) -> Result<(), StoreError> {
         self.inner.put_key(key)
@@ -504,8 +517,14 @@ impl Store for Full {
     fn held_from(&self, at: &RoomAddress, kid: &Kid, from: u64) -> Result<u64, StoreError> {
         self.inner.held_from(at, kid, from)
     }
-    fn neighbours(&self, at: &RoomAddress, chain: u32, seq: u64) -> Result<Neighbours, StoreError> {
-        self.inner.neighbours(at, chain, seq)
+    fn neighbours(
+        &self,
+        at: &RoomAddress,
+        chain: u32,
+        link: &Link,
+        before: u64,
+    ) -> Result<Neighbours, StoreError> {
+        self.inner.neighbours(at, chain, link, before)
     }
     fn received_ms(&self, at: &RoomAddress, chain: u32, seq: u64) -> Result<Option<i64>, StoreError> {
         self.inner.received_ms(at, chain, seq)
@@ -591,9 +610,11 @@ fn a_full_disk_answers_nothing_and_loses_nothing() {
     } = rig();
     drop(desk);
     let full = std::rc::Rc::new(std::cell::Cell::new(false));
+    let busy = std::rc::Rc::new(std::cell::Cell::new(false));
     let store = Full {
         inner: SqliteStore::open(&dir.path().join("hub.db")).unwrap(),
         full: full.clone(),
+        busy: busy.clone(),
     };
     let (key, _) = crate::key::read_or_make(dir.path()).unwrap();
     let mut desk = Desk::open(
@@ -613,7 +634,16 @@ fn a_full_disk_answers_nothing_and_loses_nothing() {
     assert!(board.room(&it.at).is_none(), "what was not kept is not shown");
     assert!(desk.tick(NOW).unwrap().access.is_none(), "and not believed");
 
+    // What cannot be read again at once is read again later: until then nothing that was not kept is believed for good.
+    busy.set(true);
+    assert!(desk.take(std::slice::from_ref(&enrol), NOW).is_err());
+    assert!(desk.tick(NOW).is_err(), "still unreadable");
     full.set(false);
+    busy.set(false);
+    assert!(
+        desk.tick(NOW).unwrap().access.is_none(),
+        "a key that is not kept opens nothing"
+    );
     assert!(desk.take(&[enrol], NOW).unwrap().access.is_some());
     full.set(true);
     let mut other = SqliteStore::open(&dir.path().join("hub.db")).unwrap();
@@ -634,6 +664,41 @@ fn a_full_disk_answers_nothing_and_loses_nothing() {
         .claims()
         .unwrap();
     assert_eq!(receipt.seq, Some(1));
+}
+
+/// The cost of a decision is that of its room: a list of ten thousand boxes is one decision for each.
+#[test]
+fn a_decision_reads_the_keys_of_its_room_alone() {
+    let Rig { dir, desk, board, .. } = rig();
+    drop(desk);
+    let it = Box::new("abc/one");
+    let busy = std::rc::Rc::new(std::cell::Cell::new(false));
+    let mut store = Full {
+        inner: SqliteStore::open(&dir.path().join("hub.db")).unwrap(),
+        full: std::rc::Rc::default(),
+        busy: busy.clone(),
+    };
+    let expected = Expected {
+        at: it.at.clone(),
+        fingerprint: crate::keyring::Fingerprint::of(it.key.kid()),
+        name: String::new(),
+        added_ms: NOW,
+    };
+    store.put_expected(&expected).unwrap();
+    let (key, _) = crate::key::read_or_make(dir.path()).unwrap();
+    let orgs = vec!["abc".parse().unwrap()];
+    let mut desk = Desk::open(store, key, challenger(), orgs, board.clone()).unwrap();
+    busy.set(true);
+    let enrol = letter(&it.topic("enrol"), &it.enrolment().jws);
+    assert_eq!(desk.take(&[enrol], NOW).unwrap().publish.len(), 1, "its receipt");
+    assert_eq!(
+        board.room(&it.at).unwrap().enrolment,
+        crate::fleet::Enrolment::Approved
+    );
+    assert_eq!(
+        desk.store.keys_of(&it.at).unwrap(),
+        desk.store.inner.keys().unwrap()
+    );
 }
 
 #[test]

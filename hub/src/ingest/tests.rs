@@ -15,7 +15,7 @@ fn orgs() -> Vec<Name> {
 }
 
 fn ask(topic: &str, payload: &[u8], ring: &Keyring, around: Neighbours) -> Outcome {
-    ingest(topic, payload, &orgs(), ring, |_, _, _| {
+    ingest(topic, payload, &orgs(), ring, |_, _, _, _| {
         Ok::<_, Infallible>(around)
     })
     .unwrap()
@@ -90,11 +90,11 @@ fn a_gap_entry_follows_the_last_entry_that_is_there() {
             message.jws.as_bytes(),
             &orgs(),
             &ring,
-            |_, _, seq| {
+            |_, _, _, before| {
                 Ok::<_, Infallible>(Neighbours {
-                    before: match seq {
-                        3 => Some(second),
-                        6 => Some(EntryHash::of("the fifth")),
+                    before: match before {
+                        2 => Some(second),
+                        5 => Some(EntryHash::of("the fifth")),
                         _ => None,
                     },
                     ..Neighbours::default()

@@ -4,6 +4,8 @@
 //! keys). The rule is the protocol's (`rotation`): the next key may sign numbers above the event's; once it has
 //! signed one, the former key signs none from there on. It does not matter in which order the entries come.
 
+use std::collections::BTreeSet;
+
 use bridgepoint_protocol::envelope::{Kid, VerifyingKey};
 use bridgepoint_protocol::name::RoomAddress;
 
@@ -35,9 +37,7 @@ impl Keyring {
             KeyState::Former => return Handover::Nothing,
             _ => return Handover::Refused("a key that is trusted no more hands over to nobody"),
         }
-        if self.is_elsewhere(at, next, |state| {
-            state.is_the_rooms() || state == KeyState::Former
-        }) {
+        if self.is_anothers(at, next) {
             return Handover::Refused("the next key is another room's");
         }
         let expected = self.expected_at(&Fingerprint::of(next));
@@ -125,21 +125,26 @@ impl Keyring {
     }
 
     /// An operator revokes a key from a number on. Keys that it has named go with it: those that have signed nothing
-    /// yet, and those that it named in an entry which is no longer believed.
+    /// yet, and those that it named in an entry which is no longer believed. Of these also what was revoked from a later
+    /// number on.
     #[must_use]
     pub fn revoke(&self, at: &RoomAddress, kid: &Kid, end: Option<u64>, now_ms: i64) -> Vec<RoomKey> {
         let Some(key) = self.key_at(at, kid) else {
             return vec![];
         };
         let mut changed = vec![revoked(key, end, now_ms)];
+        let mut seen = BTreeSet::from([kid.clone()]);
         let mut ends = vec![(kid.clone(), end)];
         while let Some((former, end)) = ends.pop() {
             for key in self.followers(at, &former) {
                 let named_in = key.from.saturating_sub(1);
                 let void = key.state == KeyState::Next || end.is_some_and(|end| named_in >= end);
-                if void && key.state != KeyState::Revoked && changed.iter().all(|c| c.kid != key.kid) {
+                if void && seen.insert(key.kid.clone()) {
                     let nothing = Some(key.from);
-                    changed.push(revoked(key, nothing, now_ms));
+                    let emptied = revoked(key, nothing, now_ms);
+                    if (emptied.state, emptied.end) != (key.state, key.end) {
+                        changed.push(emptied);
+                    }
                     ends.push((key.kid.clone(), nothing));
                 }
             }

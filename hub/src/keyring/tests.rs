@@ -30,6 +30,31 @@ fn entry(at: &str, key: VerifyingKey, state: KeyState) -> RoomKey {
 }
 
 #[test]
+fn the_first_number_that_is_wanted_need_not_be_the_first_that_is_missing() {
+    let (own, gone) = (key(), key());
+    let ring = Keyring::new([
+        RoomKey {
+            from: 12,
+            ..entry("abc/one", own, KeyState::Approved)
+        },
+        RoomKey {
+            from: 3,
+            end: Some(6),
+            ..entry("abc/one", gone, KeyState::Revoked)
+        },
+        entry("abc/one", key(), KeyState::Pending),
+    ]);
+    let one = "abc/one".parse().unwrap();
+    let wanted = |numbers| ring.first_wanted(&one, 1, &numbers);
+    assert_eq!(wanted(1..=20), Some(3));
+    assert_eq!(wanted(5..=20), Some(5));
+    assert_eq!(wanted(6..=20), Some(12), "what comes before nobody may sign");
+    assert_eq!(wanted(15..=20), Some(15));
+    assert_eq!((wanted(1..=2), wanted(6..=11)), (None, None));
+    assert_eq!(ring.first_wanted(&one, 2, &(1..=20)), None, "another chain");
+}
+
+#[test]
 fn every_standing_and_every_request() {
     let (own, other, gone, new) = (key(), key(), key(), key());
     let ring = Keyring::new([

@@ -172,6 +172,63 @@ fn a_key_that_waits_or_is_not_known_proves_nothing() {
 }
 
 #[test]
+fn a_key_proves_the_numbers_that_it_may_sign_and_no_others() {
+    let book = book();
+    let with_row = |change: &dyn Fn(&mut RoomKey)| {
+        let mut row = book.it.row(KeyState::Approved);
+        change(&mut row);
+        prove_with(&book.lines, &[row], Some(book.hub.verifying()))
+    };
+    let revoked = |end: u64| {
+        with_row(&|row| {
+            row.state = KeyState::Revoked;
+            row.end = Some(end);
+        })
+    };
+    assert_eq!(good(revoked(5)).entries, 4);
+    let Unproved { line, why } = revoked(3).unwrap_err();
+    assert!(
+        line == 5 && why.en.contains("is revoked from entry 3 on"),
+        "{line} {}",
+        why.en
+    );
+    assert!(why.vi.contains("bị thu hồi từ mục 3"), "{}", why.vi);
+    let former = with_row(&|row| {
+        row.state = KeyState::Former;
+        row.end = Some(4);
+    });
+    assert_eq!(former.unwrap_err().line, 7);
+    let early = with_row(&|row| row.from = 2);
+    assert_eq!(early.unwrap_err().line, 1);
+
+    // A stranger's key that an operator refused was never trusted.
+    let refused = with_row(&|row| {
+        row.state = KeyState::Revoked;
+        row.chain = 0;
+    });
+    let Unproved { line, why } = refused.unwrap_err();
+    assert!(
+        line == 1 && why.en.contains("was refused here"),
+        "{line} {}",
+        why.en
+    );
+    // Nor is it in the middle of another's book, or when it asks.
+    let mut stranger = Box::new("abc/one");
+    (stranger.seq, stranger.prev) = (4, EntryHash::of(&book.lines[6]));
+    let lines = [&book.lines[..], &[stranger.ready().jws]].concat();
+    let keys = [
+        book.it.row(KeyState::Approved),
+        RoomKey {
+            chain: 0,
+            ..stranger.row(KeyState::Revoked)
+        },
+    ];
+    let proved = prove_with(&lines, &keys, Some(book.hub.verifying()));
+    assert_eq!(proved.unwrap_err().line, 9);
+    assert!(prove_with(&[stranger.enrolment().jws], &keys, None).is_err());
+}
+
+#[test]
 fn single_messages_of_other_kinds() {
     let book = book();
     let enrolment = [book.it.enrolment().jws];

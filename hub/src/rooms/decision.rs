@@ -7,9 +7,10 @@ use bridgepoint_protocol::name::RoomAddress;
 use bridgepoint_protocol::text::{self, Lang};
 
 use super::{no_such_room, open, print};
-use crate::keyring::{KeyState, Keyring, Request, RoomKey};
+use crate::keyring::{KeyState, Keyring, RoomKey};
 use crate::say::{Exit, Sentence, Trouble, both};
-use crate::store::{Decision, Store, decide, keyring, next_number};
+use crate::store::sqlite::SqliteStore;
+use crate::store::{Decision, Expected, Store, decide, keyring, next_number};
 
 /// A decision that is wished for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -58,7 +59,7 @@ pub fn approve(
         let said = both("Hộp này đã được duyệt.", "This box is approved already.");
         return print(out, said.in_lang(lang));
     }
-    if keyring.request(&wish.at, &key.kid) == Request::Elsewhere {
+    if keyring.is_anothers(&wish.at, &key.kid) {
         return Err(Trouble::no(both(
             "Khóa này đang là của một điểm cầu khác (có thể thẻ nhớ đã bị sao chép). Thu hồi ở điểm cầu kia, hoặc tạo khóa mới trên hộp này.",
             "This key is another room's (perhaps a disk was copied). Revoke it there, or make a new key on this box.",
@@ -93,7 +94,7 @@ pub fn approve(
 }
 
 /// Revokes the room's key, or the one that is named, from a number on: what it has signed below stays and is still
-/// taken when it comes late.
+/// taken when it comes late. A box that is only expected is expected no more.
 ///
 /// # Errors
 /// As [`approve`].
@@ -112,6 +113,9 @@ pub fn revoke(
         .copied()
         .filter(|k| matches!(k.state, KeyState::Pending | KeyState::Next | KeyState::Approved))
         .collect();
+    if let Some(expected) = meant(&store, wish, &keys)? {
+        return withdraw(&mut store, wish, &expected, lang, out);
+    }
     let key = match (&wish.fingerprint, ring.approved(&wish.at)) {
         // One that was revoked can be revoked from an earlier number on; a former one can be revoked too.
         (Some(given), _) => keys
@@ -133,9 +137,16 @@ pub fn revoke(
         (Some(from), Some(_)) => Some(from),
         (None, next) => next,
     };
-    let Range { newest, void, others } = Range::of(&store, &ring, key, from, now_ms)?;
+    let Range {
+        newest,
+        void,
+        end,
+        others,
+    } = Range::of(&store, &ring, key, from, now_ms)?;
+    // What is written down can be a lower number than the one that was wished for; that one counts.
+    let ends = from.and(end);
     let fingerprint = key.kid.fingerprint();
-    let question = match from {
+    let question = match ends {
         None => both(
             format!(
                 "Từ chối hộp {fingerprint} xin đăng ký cho điểm cầu {}.\n",
@@ -171,7 +182,12 @@ pub fn revoke(
     };
     confirm(wish, &question, lang, out)?;
     decide(&mut store, &wish.at, &key.kid, Decision::Revoke(from), now_ms)?;
-    let done = match from {
+    // It may have asked while the room had another key: then it is still on the list.
+    let listed = |e: &Expected| e.at == wish.at && e.fingerprint.is_of(&key.kid);
+    if store.expected()?.iter().any(listed) {
+        store.drop_expected(&wish.at)?;
+    }
+    let done = match ends {
         None => both(
             format!("Đã từ chối hộp {fingerprint} của điểm cầu {}.", wish.at),
             format!("The box {fingerprint} is refused for {}.", wish.at),
@@ -190,12 +206,53 @@ pub fn revoke(
     print(out, done.in_lang(lang))
 }
 
+/// The expectation that is meant: the one of this fingerprint, or, of a room for which no other key waits or is trusted,
+/// the only thing that there is to revoke.
+fn meant(store: &impl Store, wish: &Wish, keys: &[&RoomKey]) -> Result<Option<Expected>, Trouble> {
+    let Some(expected) = store.expected()?.into_iter().find(|e| e.at == wish.at) else {
+        return Ok(None);
+    };
+    let known = |k: &&RoomKey| matches!(k.state, KeyState::Pending | KeyState::Next | KeyState::Approved);
+    let is_meant = match &wish.fingerprint {
+        Some(given) => {
+            let asked = |k: &&RoomKey| same(&k.kid.fingerprint(), given);
+            same(&expected.fingerprint.to_string(), given) && !keys.iter().any(asked)
+        }
+        None => !keys.iter().any(known),
+    };
+    Ok(Some(expected).filter(|_| is_meant))
+}
+
+/// Expects this box no more.
+fn withdraw(
+    store: &mut SqliteStore,
+    wish: &Wish,
+    expected: &Expected,
+    lang: Lang,
+    out: &mut impl Write,
+) -> Result<Exit, Trouble> {
+    let (at, fingerprint) = (&expected.at, &expected.fingerprint);
+    let question = both(
+        format!("Không chờ hộp {fingerprint} cho điểm cầu {at} nữa: khi đăng ký, hộp này phải được duyệt.\n"),
+        format!("Expect the box {fingerprint} for {at} no more: when it asks, it has to be approved.\n"),
+    );
+    confirm(wish, &question, lang, out)?;
+    store.drop_expected(at)?;
+    let done = both(
+        format!("Điểm cầu {at} không còn chờ hộp {fingerprint}."),
+        format!("The box {fingerprint} is expected for {at} no more."),
+    );
+    print(out, done.in_lang(lang))
+}
+
 /// What a revocation would change.
 struct Range {
     /// The newest number that is held.
     newest: u64,
     /// Entries that are held and would be believed no more.
     void: u64,
+    /// The number from which on the key signs nothing, as it will be written down.
+    end: Option<u64>,
     /// Fingerprints of keys that go with it.
     others: Vec<String>,
 }
@@ -218,6 +275,7 @@ impl Range {
         Ok(Self {
             newest,
             void,
+            end: changed.iter().find(|k| k.kid == key.kid).and_then(|k| k.end),
             others: others.map(|k| k.kid.fingerprint()).collect(),
         })
     }
@@ -301,3 +359,6 @@ fn fingerprints(keys: &[&RoomKey]) -> String {
         .collect::<Vec<_>>()
         .join("\n")
 }
+
+#[cfg(test)]
+mod tests;

@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 
-use bridgepoint_protocol::chain::Neighbours;
+use bridgepoint_protocol::chain::{Link, Neighbours};
 use bridgepoint_protocol::envelope::{Kid, Kind};
 use bridgepoint_protocol::name::{Name, RoomAddress};
 
@@ -53,6 +53,12 @@ pub trait Store {
     /// [`StoreError`].
     fn keys(&self) -> Result<Vec<RoomKey>, StoreError>;
 
+    /// The keys that asked for one room.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    fn keys_of(&self, at: &RoomAddress) -> Result<Vec<RoomKey>, StoreError>;
+
     /// Keeps a key, replacing what was known of it for that room.
     ///
     /// # Errors
@@ -89,11 +95,18 @@ pub trait Store {
     /// [`StoreError`].
     fn held_from(&self, at: &RoomAddress, kid: &Kid, from: u64) -> Result<u64, StoreError>;
 
-    /// What is held around a number of a chain.
+    /// What is held around an entry of a chain, which need not be held itself. `before`: the number of the entry that it
+    /// follows (`chain::follows`).
     ///
     /// # Errors
     /// [`StoreError`].
-    fn neighbours(&self, at: &RoomAddress, chain: u32, seq: u64) -> Result<Neighbours, StoreError>;
+    fn neighbours(
+        &self,
+        at: &RoomAddress,
+        chain: u32,
+        link: &Link,
+        before: u64,
+    ) -> Result<Neighbours, StoreError>;
 
     /// When a held entry came, UTC milliseconds.
     ///
@@ -124,7 +137,7 @@ pub trait Store {
     /// [`StoreError`].
     fn forks(&self, at: &RoomAddress, chain: u32) -> Result<u32, StoreError>;
 
-    /// Keeps an entry that contradicts the chain, up to [`MAX_FORKS`] a room.
+    /// Keeps an entry that contradicts the chain, up to [`MAX_FORKS`] a chain.
     ///
     /// # Errors
     /// [`StoreError`].
@@ -292,7 +305,8 @@ pub fn decide_within<S: Store + ?Sized>(
     decision: Decision,
     now_ms: i64,
 ) -> Result<(), StoreError> {
-    let ring = keyring(store)?;
+    // Of this room alone: a list of boxes is one group of many decisions.
+    let ring = Keyring::new(store.keys_of(at)?);
     let Some(key) = ring.key_at(at, kid).cloned() else {
         return Ok(());
     };
@@ -310,11 +324,7 @@ pub fn decide_within<S: Store + ?Sized>(
             }
             // It is trusted anew whatever it has handed over before; those keys follow it no more.
             for other in ring.keys_of(at).filter(|k| k.former.as_ref() == Some(kid)) {
-                if let Some(now) = store
-                    .keys()?
-                    .into_iter()
-                    .find(|k| k.at == *at && k.kid == other.kid)
-                {
+                if let Some(now) = store.keys_of(at)?.into_iter().find(|k| k.kid == other.kid) {
                     store.put_key(&RoomKey { former: None, ..now })?;
                 }
             }

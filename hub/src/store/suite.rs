@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use bridgepoint_protocol::chain::Neighbours;
+use bridgepoint_protocol::chain::{Link, Neighbours};
 use bridgepoint_protocol::claims::PresenceState;
 use bridgepoint_protocol::envelope::{EntryHash, seal};
 use proptest::prelude::*;
@@ -44,7 +44,7 @@ fn taken(store: &dyn Store, it: &Box, topic: &str, jws: &str) -> Outcome {
         jws.as_bytes(),
         &orgs,
         &ring,
-        |at, chain, seq| store.neighbours(at, chain, seq),
+        |at, chain, link, before| store.neighbours(at, chain, link, before),
     )
     .unwrap()
 }
@@ -235,12 +235,17 @@ fn entries_are_kept_word_for_word_and_found_by_their_neighbours() {
         add(&mut *store, &one, "report", &entries[0].jws, NOW);
         add(&mut *store, &one, "report", &entries[3].jws, NOW + 3);
         assert_eq!(store.missing(&one.at, 1, 9).unwrap(), [2..=3]);
-        let around = store.neighbours(&one.at, 1, 3).unwrap();
+        let third = Link {
+            seq: 3,
+            prev: entries[1].hash,
+            hash: entries[2].hash,
+        };
+        let around = store.neighbours(&one.at, 1, &third, 2).unwrap();
         let expected = Neighbours {
             same: None,
             before: None,
             after_prev: Some(entries[2].hash),
-            ..Neighbours::default()
+            below: Some(1),
         };
         assert_eq!(around, expected);
         add(&mut *store, &one, "report", &entries[2].jws, NOW + 4);
@@ -284,6 +289,68 @@ fn a_declared_gap_is_not_missing() {
         add(&mut *store, &one, "event", &gap.jws, NOW);
         assert_eq!(store.missing(&one.at, 1, 9).unwrap(), [8..=9]);
         assert_eq!(store.kept(&one.at).unwrap().unwrap().chain.unwrap().missing, 2);
+        // Numbers from its own on are not missing yet: declaring them hides nothing.
+        let gap = with(
+            one.link(),
+            &json!({ "from": 12, "to": 1_u64 << 61, "reason": "disk" }),
+        );
+        let gap = one.next(Kind::Gap, &gap);
+        add(&mut *store, &one, "event", &gap.jws, NOW);
+        one.seq = 19;
+        let later = one.ready();
+        add(&mut *store, &one, "report", &later.jws, NOW);
+        assert_eq!(store.missing(&one.at, 1, 9).unwrap(), [8..=9, 12..=19]);
+        assert_eq!(store.kept(&one.at).unwrap().unwrap().chain.unwrap().missing, 10);
+    }
+}
+
+/// Entry 9 declares 5..8, so it follows 4: whatever else comes late between them is judged by that.
+#[test]
+fn what_comes_late_around_a_gap_entry_is_judged_by_the_entry_that_it_follows() {
+    for (_dir, open) in stores() {
+        let mut store = open();
+        let mut one = approved(&mut *store, "abc/one");
+        let entries: Vec<_> = (0..8).map(|_| one.ready()).collect();
+        for n in [1, 2, 3] {
+            add(&mut *store, &one, "report", &entries[n - 1].jws, NOW);
+        }
+        (one.seq, one.prev) = (8, entries[3].hash);
+        let claims = with(one.link(), &json!({ "from": 5, "to": 8, "reason": "disk-full" }));
+        let gap = one.next(Kind::Gap, &claims);
+        add(&mut *store, &one, "event", &gap.jws, NOW);
+        // Another 4, which follows 3 as well: the gap entry does not follow it.
+        one.seq = 3;
+        one.prev = entries[2].hash;
+        let claims = with(one.report("ready", &json!([])), &json!({ "run": "another" }));
+        let other = seal(&one.key, Kind::Report, &claims).unwrap();
+        assert!(matches!(
+            taken(&*store, &one, "report", &other.jws),
+            Outcome::Fork(_)
+        ));
+        add(&mut *store, &one, "report", &entries[3].jws, NOW);
+        // What the box had lost and the hub is sent all the same: the gap entry does not follow these.
+        for n in [8, 5, 6, 7] {
+            add(&mut *store, &one, "report", &entries[n - 1].jws, NOW);
+        }
+    }
+}
+
+#[test]
+fn of_two_that_follow_an_entry_the_one_that_names_another_counts() {
+    for (_dir, open) in stores() {
+        let mut store = open();
+        let mut one = approved(&mut *store, "abc/one");
+        let entries: Vec<_> = (0..5).map(|_| one.ready()).collect();
+        (one.seq, one.prev) = (8, EntryHash::of("another fourth"));
+        let claims = with(one.link(), &json!({ "from": 5, "to": 8, "reason": "disk-full" }));
+        let gap = one.next(Kind::Gap, &claims);
+        add(&mut *store, &one, "report", &entries[4].jws, NOW);
+        add(&mut *store, &one, "event", &gap.jws, NOW);
+        // The fifth follows this one, the gap entry another.
+        assert!(matches!(
+            taken(&*store, &one, "report", &entries[3].jws),
+            Outcome::Fork(_)
+        ));
     }
 }
 
@@ -441,6 +508,19 @@ fn forks_are_kept_up_to_a_bound() {
             }
         }
         assert_eq!(store.kept(&one.at).unwrap().unwrap().forks, MAX_FORKS);
+
+        // Another chain of the room has a bound of its own: its first contradiction is seen.
+        let mut second = approved(&mut *store, "abc/one");
+        let good = second.ready();
+        add(&mut *store, &second, "report", &good.jws, NOW);
+        (second.seq, second.prev) = (0, EntryHash::ZERO);
+        let claims = with(second.report("ready", &json!([])), &json!({ "run": "other" }));
+        let other = seal(&second.key, Kind::Report, &claims).unwrap();
+        match taken(&*store, &second, "report", &other.jws) {
+            Outcome::Fork(entry) => store.add_fork(&entry, NOW).unwrap(),
+            other => panic!("{other:?}"),
+        }
+        assert_eq!(store.forks(&one.at, 2).unwrap(), 1);
     }
 }
 

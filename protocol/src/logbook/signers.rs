@@ -13,8 +13,8 @@ pub(super) struct Signers {
     current: Option<(Kid, VerifyingKey)>,
     /// Those that signed before it, one after the other.
     former: Vec<Kid>,
-    /// Those that an entry has handed over to.
-    named: Vec<(Kid, VerifyingKey)>,
+    /// Those that an entry has handed over to, with the key that has signed it.
+    named: Vec<(Kid, VerifyingKey, Kid)>,
 }
 
 impl Signers {
@@ -28,8 +28,8 @@ impl Signers {
         }
         self.named
             .iter()
-            .find(|(named, _)| named == kid)
-            .map(|(_, key)| *key)
+            .find(|(named, ..)| named == kid)
+            .map(|(_, key, _)| *key)
             .or_else(|| anchors.iter().find(|key| key.kid() == *kid).copied())
     }
 
@@ -50,13 +50,18 @@ impl Signers {
         }
     }
 
-    /// An event of this key stands in its place: it may hand over. A statement that does not hold leads nowhere.
+    /// An event of this key stands in its place: it may hand over. A statement that does not hold leads nowhere. Of several
+    /// keys that one has named the later word counts, until one of them signs.
     pub(super) fn heard(&mut self, event: &Event, signer: &Kid) {
         if let Some(Ok(next)) = rotation::successor(event, signer) {
             let kid = next.kid();
-            if self.named.iter().all(|(named, _)| *named != kid) {
-                self.named.push((kid, next));
+            if self.former.contains(&kid) || self.named.iter().any(|(named, ..)| *named == kid) {
+                return;
             }
+            let void = self.named.iter().filter(|(_, _, by)| by == signer);
+            let void: Vec<Kid> = void.map(|(named, ..)| named.clone()).collect();
+            self.former.extend(void);
+            self.named.push((kid, next, signer.clone()));
         }
     }
 }

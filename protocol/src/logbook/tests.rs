@@ -192,6 +192,21 @@ fn keys_are_followed_where_they_hand_over_and_former_ones_sign_nothing_more() {
     slow.report();
     assert_eq!(slow.check().unwrap().entries, 3);
 
+    // Of two keys that one has named the later word counts, even when the first is said again or trusted beforehand.
+    let twice = |seed: u8| {
+        let mut twice = Book::new(1);
+        for next in [2, 3, 2] {
+            twice.announce(&SigningKey::of_seed(next));
+        }
+        twice.key = SigningKey::of_seed(seed);
+        twice.report();
+        twice
+    };
+    assert_eq!(twice(3).check().unwrap().entries, 4);
+    assert_eq!(fault(&twice(2)), (4, LineError::FormerKey { seq: 4 }));
+    let broken = verify(twice(2).text().as_bytes(), keys(&anchors, &[hub()]), None).unwrap_err();
+    assert_eq!(broken.why, LineError::FormerKey { seq: 4 });
+
     // Nobody has named this one; or its own word is missing.
     for announced in [false, true] {
         let mut stranger = Book::new(1);

@@ -34,7 +34,7 @@ pub(crate) fn ingest(data: &[u8]) {
     let topic = String::from_utf8_lossy(topic);
     let payload = payload(rest.get(1..).unwrap_or_default());
     let (keyring, orgs) = (keyring(), [Name::new("quang-ninh").expect("a name")]);
-    let held = |_: &_, _, _| Ok::<_, Infallible>(Neighbours::default());
+    let held = |_: &_, _, _: &_, _| Ok::<_, Infallible>(Neighbours::default());
     let Ok(outcome) = decide(&topic, &payload, &orgs, &keyring, held);
     let at = room();
     match outcome {

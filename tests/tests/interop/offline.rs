@@ -184,6 +184,23 @@ fn the_programs_of_the_documents_follow_keys_gaps_and_what_entries_commit_to() -
         changed(&|lines| lines.swap(14, 15)),
         changed(&|lines| lines[16] = lines[14].clone()),
     ];
+    // Of two keys that one has named the later word counts: the first signs nothing.
+    let kept = (book.lines.clone(), book.head, book.witness.clone());
+    let own = book.hand_over()?;
+    let tried = std::mem::replace(&mut book.key, own);
+    book.hand_over()?;
+    let next = std::mem::replace(&mut book.key, tried);
+    let named = (book.lines.clone(), book.head, book.witness.clone());
+    book.report()?;
+    damaged.push(book.lines.clone());
+    (book.lines, book.head, book.witness) = named;
+    book.key = next;
+    book.report()?;
+    ensure!(ours(&book.lines)?.entries == 12);
+    for (code, said) in told(&book.lines)? {
+        assert_eq!(code, 0, "{said}");
+    }
+    (book.lines, book.head, book.witness) = kept;
     // Somebody who has the former key goes on.
     book.key = former;
     book.report()?;

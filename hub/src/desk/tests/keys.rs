@@ -345,6 +345,44 @@ fn what_a_revoked_key_has_named_goes_with_it() {
 }
 
 #[test]
+fn a_key_that_was_revoked_from_a_later_number_on_goes_with_the_one_that_named_it() {
+    let mut rig = rig();
+    let mut it = rig.enrolled("abc/one");
+    let (report, event) = (it.topic("report"), it.topic("event"));
+    let (second, third) = (signing_key(), signing_key());
+    let first = it.ready();
+    rig.send(&report, &first.jws);
+    let rotated = it.hands_over(&second);
+    rig.send(&event, &rotated.jws);
+    let old = std::mem::replace(&mut it.key, second);
+    let report3 = it.ready();
+    rig.send(&report, &report3.jws);
+    let rotated = it.hands_over(&third);
+    rig.send(&event, &rotated.jws);
+    let second = std::mem::replace(&mut it.key, third);
+    let report5 = it.ready();
+    assert_eq!(rig.receipted(&report, &report5), [Some(5)]);
+
+    let mut store = rig.store();
+    decide(&mut store, &it.at, second.kid(), Decision::Revoke(Some(9)), NOW).unwrap();
+    rig.desk.tick(NOW).unwrap();
+    assert_eq!(rig.run(&it.at), "run-5", "what it had named before stays");
+    decide(&mut store, &it.at, old.kid(), Decision::Revoke(Some(2)), NOW).unwrap();
+    rig.desk.tick(NOW).unwrap();
+    let ends = [old.kid(), second.kid(), it.key.kid()].map(|kid| {
+        let key = rig.key(&it.at, kid);
+        (key.state, key.end)
+    });
+    let from = |n| (KeyState::Revoked, Some(n));
+    assert_eq!(ends, [from(2), from(3), from(5)]);
+    assert_eq!(rig.run(&it.at), "run-1");
+    // Once more changes nothing but the moment of the first.
+    let ring = keyring(&rig.store()).unwrap();
+    let again = ring.revoke(&it.at, old.kid(), Some(2), NOW + 5);
+    assert_eq!(again.iter().map(|k| &k.kid).collect::<Vec<_>>(), [old.kid()]);
+}
+
+#[test]
 fn of_two_keys_that_were_named_the_later_word_counts() {
     for late_first in [false, true] {
         let mut rig = rig();

@@ -310,6 +310,7 @@ fn a_full_disk_tells_no_plan_and_forgets_no_receipt() {
     let store = Full {
         inner: SqliteStore::open(&dir.path().join("hub.db")).unwrap(),
         full: full.clone(),
+        busy: std::rc::Rc::default(),
     };
     let (key, _) = crate::key::read_or_make(dir.path()).unwrap();
     let orgs = vec!["abc".parse().unwrap()];

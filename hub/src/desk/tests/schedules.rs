@@ -179,7 +179,8 @@ impl World {
             (_, roll) => roll,
         };
         match roll {
-            0..=11 => self.reports(who),
+            0..=9 => self.reports(who),
+            10..=11 => self.declares(who, dice),
             12..=13 => self.hands_over(who),
             14..=15 => self.goes_on_with_the_next_key(who),
             16 => self.asks(who, dice.roll(2) == 0),
@@ -243,12 +244,49 @@ impl World {
             at: actor.it.at.to_string(),
             kid: actor.it.key.kid().clone(),
             seq: actor.it.seq,
+            follows: actor.it.seq - 1,
             prev,
             hash: sealed.hash,
             names: None,
             run: Some(run),
         };
         self.sends(who, "report", &sealed, what);
+    }
+
+    /// What it has written and nobody was sent yet is lost on its disk: a gap entry stands directly after it. Or nothing is:
+    /// one that looks further back.
+    fn declares(&mut self, who: usize, dice: &mut Dice) {
+        let actor = &mut self.actors[who];
+        let lost = dice.roll(4) as u64;
+        let (prev, after) = (actor.it.prev, actor.it.seq);
+        let declares = if lost == 0 {
+            (after > 1).then(|| 1 + dice.roll(after as usize - 1) as u64..=after - 1)
+        } else {
+            Some(after + 1..=after + lost)
+        };
+        let Some(declares) = declares else { return };
+        if lost > 0 && dice.roll(2) == 0 {
+            // They were sent before they were lost.
+            for _ in 0..lost {
+                self.reports(who);
+            }
+        }
+        let actor = &mut self.actors[who];
+        (actor.it.seq, actor.it.prev) = (after + lost, prev);
+        let said = json!({ "from": declares.start(), "to": declares.end(), "reason": "disk-full" });
+        let claims = with(actor.it.link(), &said);
+        let sealed = actor.it.next(Kind::Gap, &claims);
+        let what = What::Entry {
+            at: actor.it.at.to_string(),
+            kid: actor.it.key.kid().clone(),
+            seq: actor.it.seq,
+            prev,
+            hash: sealed.hash,
+            follows: after,
+            names: None,
+            run: None,
+        };
+        self.sends(who, "event", &sealed, what);
     }
 
     fn hands_over(&mut self, who: usize) {
@@ -261,6 +299,7 @@ impl World {
             at: actor.it.at.to_string(),
             kid: actor.it.key.kid().clone(),
             seq: actor.it.seq,
+            follows: actor.it.seq - 1,
             prev,
             hash: sealed.hash,
             names: Some((next.kid().clone(), proof.hash)),
@@ -402,8 +441,7 @@ impl World {
             _ => return,
         };
         // What the command line does not let happen: a key that is another room's.
-        let request = self.desk().keyring.request(&at, &key.kid);
-        if decision == Decision::Approve && request == crate::keyring::Request::Elsewhere {
+        if decision == Decision::Approve && self.desk().keyring.is_anothers(&at, &key.kid) {
             return;
         }
         self.decides(&at, &key.kid, decision);

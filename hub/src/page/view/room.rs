@@ -9,7 +9,7 @@ use bridgepoint_protocol::text::{self, Contacts, Lang, Params};
 
 use super::next::next_text;
 use super::words::{checked_text, duty, room_sign, view_text, why_text};
-use crate::detail::RoomDetail;
+use crate::detail::{KeyRow, RoomDetail};
 use crate::fleet::{Enrolment, Standing};
 use crate::ingest::Reason;
 use crate::keyring::KeyState;
@@ -175,7 +175,11 @@ fn notes(detail: &RoomDetail, contacts: &Contacts, lang: Lang) -> Vec<Note> {
         );
         notes.push(Note { said, command: None });
     }
-    if standing.refused.contains_key(Reason::Rotation.word()) {
+    // Who has decided about the room's key since has seen it.
+    let decided = |key: &&KeyRow| key.state == KeyState::Approved;
+    let decided_ms = detail.keys.iter().find(decided).and_then(|key| key.decided_ms);
+    let refused = standing.refused.get(Reason::Rotation.word());
+    if refused.is_some_and(|count| decided_ms.is_none_or(|decided| decided < count.last_ms)) {
         notes.push(Note {
             said: say(lang, "rotation-refused", []),
             command: None,

@@ -56,7 +56,7 @@ mod tests {
                 jws.as_bytes(),
                 &orgs,
                 &ring,
-                |at, chain, seq| store.neighbours(at, chain, seq),
+                |at, chain, link, before| store.neighbours(at, chain, link, before),
             );
             let Outcome::Accepted(entry) = outcome.unwrap() else {
                 panic!("a report that follows is taken");
@@ -98,7 +98,7 @@ mod tests {
             jws.as_bytes(),
             &orgs,
             &ring,
-            |at, chain, seq| store.neighbours(at, chain, seq),
+            |at, chain, link, before| store.neighbours(at, chain, link, before),
         );
         let Outcome::Accepted(entry) = outcome.unwrap() else {
             panic!("a report that follows is taken");

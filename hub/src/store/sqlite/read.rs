@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 
-use bridgepoint_protocol::chain::Neighbours;
-use bridgepoint_protocol::claims::{Contact, PresenceState, Report};
+use bridgepoint_protocol::chain::{Link, Neighbours, follows};
+use bridgepoint_protocol::claims::{Contact, Gap, PresenceState, Report};
 use bridgepoint_protocol::envelope::{EntryHash, Jwk, Kid, Kind, VerifyingKey, peek};
 use bridgepoint_protocol::name::{Name, RoomAddress};
 use rusqlite::types::Type;
@@ -56,6 +56,15 @@ pub(super) fn keys(c: &Connection) -> Result<Vec<RoomKey>> {
     rows.into_iter()
         .map(|(room, key)| with_awaited(c, room, key))
         .collect()
+}
+
+/// As [`keys`], of one room.
+pub(super) fn keys_at(c: &Connection, at: &RoomAddress) -> Result<Vec<RoomKey>> {
+    let Some(room) = room_id(c, at)? else {
+        return Ok(vec![]);
+    };
+    let keys = keys_of(c, room)?;
+    keys.into_iter().map(|key| with_awaited(c, room, key)).collect()
 }
 
 fn keys_of(c: &Connection, room: i64) -> Result<Vec<RoomKey>> {
@@ -136,24 +145,61 @@ pub(super) fn held_from(c: &Connection, at: &RoomAddress, kid: &Kid, from: u64) 
     )
 }
 
-pub(super) fn neighbours(c: &Connection, at: &RoomAddress, chain: u32, seq: u64) -> Result<Neighbours> {
-    let mut around = Neighbours::default();
+pub(super) fn neighbours(
+    c: &Connection,
+    at: &RoomAddress,
+    chain: u32,
+    link: &Link,
+    before: u64,
+) -> Result<Neighbours> {
     let Some(room) = room_id(c, at)? else {
-        return Ok(around);
+        return Ok(Neighbours::default());
     };
-    let seq = signed(seq);
+    let held = |seq: u64| {
+        c.prepare_cached("SELECT hash FROM entry WHERE room_id = ?1 AND chain = ?2 AND seq = ?3")?
+            .query_row(params![room, chain, signed(seq)], |row| hash(row, 0))
+            .optional()
+    };
+    let below = c
+        .prepare_cached("SELECT MAX(seq) FROM entry WHERE room_id = ?1 AND chain = ?2 AND seq < ?3")?
+        .query_row(params![room, chain, signed(link.seq)], |row| row.get(0))?;
+    Ok(Neighbours {
+        same: held(link.seq)?,
+        before: held(before)?,
+        after_prev: after_prev(c, room, chain, link)?,
+        below,
+    })
+}
+
+/// `prev` of what is held and follows `link`: the next entry, unless it is a gap entry that looks past this number, and the
+/// gap entries that declare from the next number on. Of several one that names another entry.
+fn after_prev(c: &Connection, room: i64, chain: u32, link: &Link) -> Result<Option<EntryHash>> {
     let mut statement = c.prepare_cached(
-        "SELECT seq - ?3, hash, prev FROM entry WHERE room_id = ?1 AND chain = ?2 AND seq BETWEEN ?3 - 1 AND ?3 + 1",
+        "SELECT seq, prev, kind, jws FROM entry WHERE room_id = ?1 AND chain = ?2 AND seq = ?3 + 1
+         UNION ALL
+         SELECT entry.seq, prev, kind, jws FROM gap JOIN entry ON entry.room_id = gap.room_id
+             AND entry.chain = gap.chain AND entry.seq = gap.last + 1
+         WHERE gap.room_id = ?1 AND gap.chain = ?2 AND gap.first = ?3 + 1 AND kind = ?4",
     )?;
-    let mut rows = statement.query(params![room, chain, seq])?;
+    let mut rows = statement.query(params![room, chain, signed(link.seq), Kind::Gap.typ()])?;
+    let mut found = None;
     while let Some(row) = rows.next()? {
-        match row.get::<_, i64>(0)? {
-            -1 => around.before = Some(hash(row, 1)?),
-            0 => around.same = Some(hash(row, 1)?),
-            _ => around.after_prev = Some(hash(row, 2)?),
+        let kind: String = row.get(2)?;
+        let declared = if kind == Kind::Gap.typ() {
+            claims::<Gap>(row, 3)?.declared()
+        } else {
+            None
+        };
+        if follows(row.get(0)?, declared.as_ref()) != link.seq {
+            continue;
         }
+        let prev = hash(row, 1)?;
+        if prev != link.hash {
+            return Ok(Some(prev));
+        }
+        found = Some(prev);
     }
-    Ok(around)
+    Ok(found)
 }
 
 pub(super) fn received_ms(c: &Connection, at: &RoomAddress, chain: u32, seq: u64) -> Result<Option<i64>> {
@@ -284,15 +330,15 @@ fn runs(c: &Connection, fresh: &Fresh, room: i64, chain: u32, which: &str, after
             received_ms: row.get(1)?,
             report: match fresh.of(row.get(3)?) {
                 Some(report) => report,
-                None => Arc::new(report(row, 2)?),
+                None => Arc::new(claims::<Report>(row, 2)?),
             },
         })
     })?
     .collect()
 }
 
-/// The claims of a stored report. Its signature was verified before it was stored.
-fn report(row: &Row<'_>, column: usize) -> Result<Report> {
+/// The claims of a stored entry. Its signature was verified before it was stored.
+fn claims<T: serde::de::DeserializeOwned>(row: &Row<'_>, column: usize) -> Result<T> {
     let jws: String = row.get(column)?;
     peek(jws.as_bytes())
         .and_then(|opened| opened.claims())

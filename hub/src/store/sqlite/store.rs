@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 
-use bridgepoint_protocol::chain::Neighbours;
+use bridgepoint_protocol::chain::{Link, Neighbours};
 use bridgepoint_protocol::envelope::{Kid, Kind};
 use bridgepoint_protocol::name::{Name, RoomAddress};
 
@@ -52,6 +52,10 @@ impl Store for SqliteStore {
         read::keys(&self.connection).map_err(|e| self.error(&e))
     }
 
+    fn keys_of(&self, at: &RoomAddress) -> Result<Vec<RoomKey>, StoreError> {
+        read::keys_at(&self.connection, at).map_err(|e| self.error(&e))
+    }
+
     fn put_key(&mut self, key: &RoomKey) -> Result<(), StoreError> {
         write::put_key(&self.connection, key).map_err(|e| self.error(&e))
     }
@@ -80,8 +84,14 @@ impl Store for SqliteStore {
         read::held_from(&self.connection, at, kid, from).map_err(|e| self.error(&e))
     }
 
-    fn neighbours(&self, at: &RoomAddress, chain: u32, seq: u64) -> Result<Neighbours, StoreError> {
-        read::neighbours(&self.connection, at, chain, seq).map_err(|e| self.error(&e))
+    fn neighbours(
+        &self,
+        at: &RoomAddress,
+        chain: u32,
+        link: &Link,
+        before: u64,
+    ) -> Result<Neighbours, StoreError> {
+        read::neighbours(&self.connection, at, chain, link, before).map_err(|e| self.error(&e))
     }
 
     fn received_ms(&self, at: &RoomAddress, chain: u32, seq: u64) -> Result<Option<i64>, StoreError> {

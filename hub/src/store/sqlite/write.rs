@@ -81,13 +81,20 @@ pub(super) fn add_entry(
     let id = c.last_insert_rowid();
     match &entry.body {
         Body::Report(report) => add_run(c, id, room, entry.chain, report, received_ms)?,
-        Body::Gap(gap) if gap.from <= gap.to => {
-            c.prepare_cached(
-                "INSERT OR IGNORE INTO gap (room_id, chain, first, last) VALUES (?1, ?2, ?3, ?4)",
-            )?
-            .execute(params![room, entry.chain, signed(gap.from), signed(gap.to)])?;
+        Body::Gap(gap) => {
+            if let Some(numbers) = gap.declared() {
+                c.prepare_cached(
+                    "INSERT OR IGNORE INTO gap (room_id, chain, first, last) VALUES (?1, ?2, ?3, ?4)",
+                )?
+                .execute(params![
+                    room,
+                    entry.chain,
+                    signed(*numbers.start()),
+                    signed(*numbers.end())
+                ])?;
+            }
         }
-        Body::Gap(_) | Body::Event(_) | Body::Attest(_) => {}
+        Body::Event(_) | Body::Attest(_) => {}
     }
     extend_chain(c, room, entry.chain, entry.link.seq, &entry.body)?;
     c.prepare_cached("UPDATE room SET last_entry_ms = MAX(?2, COALESCE(last_entry_ms, 0)) WHERE id = ?1")?
@@ -183,10 +190,7 @@ fn extend_chain(c: &Connection, room: i64, chain: u32, seq: u64, body: &Body) ->
 
 pub(super) fn add_fork(c: &Connection, entry: &Entry, received_ms: i64) -> Result<()> {
     let room = room_id(c, &entry.at)?;
-    let kept: u32 = c
-        .prepare_cached("SELECT COUNT(*) FROM fork WHERE room_id = ?1")?
-        .query_row([room], |row| row.get(0))?;
-    if kept >= MAX_FORKS {
+    if read::forks(c, room, entry.chain)? >= MAX_FORKS {
         return Ok(());
     }
     c.prepare_cached(

@@ -23,6 +23,8 @@ pub(super) enum What {
         at: String,
         kid: Kid,
         seq: u64,
+        /// The number of the entry that `prev` is the hash of.
+        follows: u64,
         prev: EntryHash,
         hash: EntryHash,
         /// The next key and the hash of its own statement.
@@ -70,6 +72,7 @@ struct Chain {
 #[derive(Debug)]
 struct Taken {
     kid: Kid,
+    follows: u64,
     prev: EntryHash,
     hash: EntryHash,
     run: Option<String>,
@@ -169,8 +172,10 @@ impl Room {
         }
         for next in self.named_by(kid) {
             let (at, _) = self.keys[&next].named.clone().unwrap();
-            let unused = self.first_of(&next).is_none() && !self.keys[&next].void;
-            if (unused || from.is_some_and(|from| at >= from)) && !self.is_revoked(&next) {
+            let key = &self.keys[&next];
+            let unused = self.first_of(&next).is_none() && !key.void && key.revoked.is_none();
+            // Also one that was revoked from a later number on.
+            if unused || from.is_some_and(|from| at >= from) {
                 self.revoke(&next, Some(at + 1));
             }
         }
@@ -187,6 +192,7 @@ impl Model {
                 at,
                 kid,
                 seq,
+                follows,
                 prev,
                 hash,
                 names,
@@ -205,9 +211,10 @@ impl Model {
                     room.chains[chain].forks.insert(*hash, ());
                     return vec![];
                 }
-                let before = taken.get(&(seq - 1)).is_none_or(|before| before.hash == *prev);
-                let after = taken.get(&(seq + 1)).is_none_or(|after| after.prev == *hash);
-                let root = *seq > 1 || *prev == EntryHash::ZERO;
+                let before = taken.get(follows).is_none_or(|before| before.hash == *prev);
+                let mut after = taken.iter().filter(|(n, it)| *n > seq && it.follows == *seq);
+                let after = after.all(|(_, after)| after.prev == *hash);
+                let root = *follows > 0 || *prev == EntryHash::ZERO;
                 if !(before && after && root) {
                     room.chains[chain].forks.insert(*hash, ());
                     return vec![];
@@ -215,6 +222,7 @@ impl Model {
                 let takes_over = room.is_next(kid);
                 let entry = Taken {
                     kid: kid.clone(),
+                    follows: *follows,
                     prev: *prev,
                     hash: *hash,
                     run: run.clone(),

@@ -6,7 +6,7 @@ use bridgepoint_protocol::page::Sign;
 use bridgepoint_protocol::text::Lang;
 
 use super::fixtures::{FINGERPRINT, NOW, detail};
-use crate::detail::KeyRow;
+use crate::detail::{KeyRow, RoomDetail};
 use crate::fleet::Enrolment;
 use crate::keyring::KeyState;
 use crate::page::view::asked::Asked;
@@ -130,11 +130,21 @@ fn a_chain_that_begins_later_and_keys_that_follow_one_another_are_told() {
     ] {
         assert!(all.contains(fact), "{fact} in\n{all}");
     }
-    assert!(
+    let noted = |detail: &RoomDetail| {
+        let view = room(detail, Lang::Vi, NOW);
         view.notes
             .iter()
             .any(|note| note.said.starts_with("Hộp báo đổi khóa"))
-    );
+    };
+    assert!(noted(&detail));
+    let approved = detail
+        .keys
+        .iter()
+        .position(|k| k.state == KeyState::Approved)
+        .unwrap();
+    detail.keys[approved].decided_ms = Some(NOW + 1);
+    assert!(!noted(&detail), "an operator has decided since");
+    detail.keys[approved].decided_ms = Some(NOW - 1);
     assert!(view.runs.last().unwrap().said.ends_with("không còn được tính"));
     let english = room(&detail, Lang::En, NOW);
     assert!(
