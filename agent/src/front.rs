@@ -9,11 +9,12 @@ use bridgepoint_protocol::claims::{Finding, PresenceState, Report, Trigger};
 use serde::{Deserialize, Serialize};
 use tokio::sync::{broadcast, mpsc, watch};
 
+use crate::baseline::Baseline;
 use crate::pin::PinError;
 use crate::rotation::{Keys, RotateError};
 use crate::run::Progress;
 use crate::said::{Said, Say as _};
-use crate::station::{Order, Station};
+use crate::station::{AcceptError, Order, Station};
 use crate::uplink::{Enrolment, Standing, Uplink};
 
 /// How long a check waits for the hub's receipt before it says "kept on the box".
@@ -179,11 +180,29 @@ impl Front {
     /// # Errors
     /// [`RotateError`]; nothing is changed then.
     pub(crate) async fn rotate_key(&self) -> Result<Turned, RotateError> {
-        self.station.rotate_key()?;
+        let station = Arc::clone(&self.station);
+        let begun = tokio::task::spawn_blocking(move || station.rotate_key().map(drop)).await;
+        begun.map_err(|error| RotateError::Broke(error.to_string()))??;
         self.new_entry();
         let turned = turned(&self.station, self.uplink.as_ref()).await;
         self.renew();
         Ok(turned)
+    }
+
+    /// Accepts the last full run as the rehearsal.
+    ///
+    /// # Errors
+    /// [`AcceptError`]; nothing is changed then.
+    pub(crate) async fn accept_baseline(
+        &self,
+        by: String,
+        allowed_by: String,
+    ) -> Result<Baseline, AcceptError> {
+        let station = Arc::clone(&self.station);
+        let accepted = tokio::task::spawn_blocking(move || station.accept_baseline(by, allowed_by)).await;
+        let accepted = accepted.map_err(|error| AcceptError::Broke(error.to_string()))??;
+        self.new_entry();
+        Ok(accepted)
     }
 
     /// Asks the province to trust this box, now; with `accept_hub` whatever key the hub shows next is pinned. `None` when
