@@ -339,3 +339,71 @@ impl Now {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs::OpenOptions;
+
+    use bridgepoint_hw::media::Program;
+
+    use super::*;
+    use crate::state::StateDir;
+
+    /// A box without a hub, and a month in its logbook that whoever reads it waits for.
+    fn slow() -> (tempfile::TempDir, Arc<Front>, std::path::PathBuf) {
+        let dir = tempfile::tempdir().unwrap();
+        let settings = crate::config::parse(
+            "room.toml",
+            "[room]\nid = \"bai-chay\"\norg = \"quang-ninh\"\nname = \"x\"\n",
+        );
+        let media = Program {
+            path: "/nowhere".into(),
+            args: vec![],
+            env: vec![],
+        };
+        let state = StateDir::new(dir.path().to_owned());
+        let station = Station::open(settings.unwrap(), state, media).unwrap();
+        let month = station.logbook_dir().join("2099-12.log");
+        let made = std::process::Command::new("mkfifo").arg(&month).status();
+        assert!(made.unwrap().success());
+        (dir, Front::new(station, None), month)
+    }
+
+    /// Whether the program's loop, one thread in a test, goes on while `asked` reads the logbook.
+    async fn goes_on<T>(
+        month: std::path::PathBuf,
+        asked: impl Future<Output = T>,
+        meanwhile: impl FnOnce(),
+    ) -> (T, bool) {
+        let (open, opened) = tokio::sync::oneshot::channel();
+        let (alive, is_alive) = std::sync::mpsc::channel();
+        let writer = tokio::task::spawn_blocking(move || {
+            // Opening it waits for the reader, who then waits until it is closed.
+            let _writer = OpenOptions::new().write(true).open(month).unwrap();
+            open.send(()).unwrap();
+            is_alive.recv_timeout(Duration::from_secs(20)).is_ok()
+        });
+        let watched = async {
+            opened.await.unwrap();
+            meanwhile();
+            let _late = alive.send(());
+            writer.await.unwrap()
+        };
+        tokio::join!(asked, watched)
+    }
+
+    #[tokio::test]
+    async fn who_asks_for_what_reads_the_logbook_holds_nobody_else_up() {
+        let (_dir, front, month) = slow();
+        let asked = front.accept_baseline("A".into(), "B".into());
+        let (accepted, went_on) = goes_on(month.clone(), asked, || {}).await;
+        assert!(matches!(accepted, Err(AcceptError::NothingToAccept)));
+        assert!(went_on);
+        let before = front.station.key();
+        // Delivery asks at each of its turns.
+        let trial = || assert!(front.station.trial().is_none());
+        let (turned, went_on) = goes_on(month, front.rotate_key(), trial).await;
+        let turned = turned.unwrap();
+        assert!(went_on && turned.keys.own != *before.kid());
+    }
+}

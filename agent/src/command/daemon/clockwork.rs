@@ -353,10 +353,13 @@ mod tests {
             },
             Manager::of_this_program(Lang::Vi),
         );
-        let following = tokio::spawn(clockwork.follow(asker.pulse(Part::Clock)));
-        let writer = tokio::task::spawn_blocking(move || std::fs::OpenOptions::new().write(true).open(month));
+        let (alive, is_alive) = std::sync::mpsc::channel();
         // Open: it is being read now, until the writer is closed.
-        let writer = writer.await.unwrap().unwrap();
+        let writer = tokio::task::spawn_blocking(move || {
+            let _writer = std::fs::OpenOptions::new().write(true).open(month).unwrap();
+            is_alive.recv_timeout(Duration::from_secs(20)).is_ok()
+        });
+        let following = tokio::spawn(clockwork.follow(asker.pulse(Part::Clock)));
         let (well, mut told) = tokio::sync::mpsc::unbounded_channel();
         let asking = tokio::spawn(async move {
             let now = crate::clock::instant;
@@ -366,7 +369,11 @@ mod tests {
                 .await;
         });
         told.recv().await.unwrap();
-        drop(writer);
+        let _gone = alive.send(());
+        assert!(
+            writer.await.unwrap(),
+            "its part has answered while the logbook was read"
+        );
         asking.abort();
         following.abort();
     }
