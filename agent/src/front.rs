@@ -9,11 +9,12 @@ use bridgepoint_protocol::claims::{Finding, PresenceState, Report, Trigger};
 use serde::{Deserialize, Serialize};
 use tokio::sync::{broadcast, mpsc, watch};
 
+use crate::baseline::Baseline;
 use crate::pin::PinError;
 use crate::rotation::{Keys, RotateError};
 use crate::run::Progress;
 use crate::said::{Said, Say as _};
-use crate::station::{Order, Station};
+use crate::station::{AcceptError, Order, Station};
 use crate::uplink::{Enrolment, Standing, Uplink};
 
 /// How long a check waits for the hub's receipt before it says "kept on the box".
@@ -179,11 +180,29 @@ impl Front {
     /// # Errors
     /// [`RotateError`]; nothing is changed then.
     pub(crate) async fn rotate_key(&self) -> Result<Turned, RotateError> {
-        self.station.rotate_key()?;
+        let station = Arc::clone(&self.station);
+        let begun = tokio::task::spawn_blocking(move || station.rotate_key().map(drop)).await;
+        begun.map_err(|error| RotateError::Broke(error.to_string()))??;
         self.new_entry();
         let turned = turned(&self.station, self.uplink.as_ref()).await;
         self.renew();
         Ok(turned)
+    }
+
+    /// Accepts the last full run as the rehearsal.
+    ///
+    /// # Errors
+    /// [`AcceptError`]; nothing is changed then.
+    pub(crate) async fn accept_baseline(
+        &self,
+        by: String,
+        allowed_by: String,
+    ) -> Result<Baseline, AcceptError> {
+        let station = Arc::clone(&self.station);
+        let accepted = tokio::task::spawn_blocking(move || station.accept_baseline(by, allowed_by)).await;
+        let accepted = accepted.map_err(|error| AcceptError::Broke(error.to_string()))??;
+        self.new_entry();
+        Ok(accepted)
     }
 
     /// Asks the province to trust this box, now; with `accept_hub` whatever key the hub shows next is pinned. `None` when
@@ -318,5 +337,73 @@ impl Now {
                 running.findings.extend(findings.iter().cloned());
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::OpenOptions;
+
+    use bridgepoint_hw::media::Program;
+
+    use super::*;
+    use crate::state::StateDir;
+
+    /// A box without a hub, and a month in its logbook that whoever reads it waits for.
+    fn slow() -> (tempfile::TempDir, Arc<Front>, std::path::PathBuf) {
+        let dir = tempfile::tempdir().unwrap();
+        let settings = crate::config::parse(
+            "room.toml",
+            "[room]\nid = \"bai-chay\"\norg = \"quang-ninh\"\nname = \"x\"\n",
+        );
+        let media = Program {
+            path: "/nowhere".into(),
+            args: vec![],
+            env: vec![],
+        };
+        let state = StateDir::new(dir.path().to_owned());
+        let station = Station::open(settings.unwrap(), state, media).unwrap();
+        let month = station.logbook_dir().join("2099-12.log");
+        let made = std::process::Command::new("mkfifo").arg(&month).status();
+        assert!(made.unwrap().success());
+        (dir, Front::new(station, None), month)
+    }
+
+    /// Whether the program's loop, one thread in a test, goes on while `asked` reads the logbook.
+    async fn goes_on<T>(
+        month: std::path::PathBuf,
+        asked: impl Future<Output = T>,
+        meanwhile: impl FnOnce(),
+    ) -> (T, bool) {
+        let (open, opened) = tokio::sync::oneshot::channel();
+        let (alive, is_alive) = std::sync::mpsc::channel();
+        let writer = tokio::task::spawn_blocking(move || {
+            // Opening it waits for the reader, who then waits until it is closed.
+            let _writer = OpenOptions::new().write(true).open(month).unwrap();
+            open.send(()).unwrap();
+            is_alive.recv_timeout(Duration::from_secs(20)).is_ok()
+        });
+        let watched = async {
+            opened.await.unwrap();
+            meanwhile();
+            let _late = alive.send(());
+            writer.await.unwrap()
+        };
+        tokio::join!(asked, watched)
+    }
+
+    #[tokio::test]
+    async fn who_asks_for_what_reads_the_logbook_holds_nobody_else_up() {
+        let (_dir, front, month) = slow();
+        let asked = front.accept_baseline("A".into(), "B".into());
+        let (accepted, went_on) = goes_on(month.clone(), asked, || {}).await;
+        assert!(matches!(accepted, Err(AcceptError::NothingToAccept)));
+        assert!(went_on);
+        let before = front.station.key();
+        // Delivery asks at each of its turns.
+        let trial = || assert!(front.station.trial().is_none());
+        let (turned, went_on) = goes_on(month, front.rotate_key(), trial).await;
+        let turned = turned.unwrap();
+        assert!(went_on && turned.keys.own != *before.kid());
     }
 }

@@ -49,7 +49,7 @@ pub(crate) enum KeyError {
     Elsewhere(PathBuf),
     /// The list of the box's public keys is damaged.
     #[error(
-        "the list of the box's own keys, {0}, cannot be read ({1}); restore it from a copy, or move it away"
+        "the list of the box's own keys, {0}, cannot be read ({1}); restore it from a copy, or put an export's .keys.json in its place"
     )]
     Known(PathBuf, String),
 }

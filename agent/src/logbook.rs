@@ -9,6 +9,7 @@
 
 mod export;
 mod load;
+mod missing;
 mod read;
 mod room;
 #[cfg(test)]
@@ -16,7 +17,7 @@ mod tests;
 mod times;
 mod write;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -27,6 +28,7 @@ use bridgepoint_protocol::name::RoomAddress;
 use serde::Serialize;
 
 pub(crate) use export::{Days, ExportError, export};
+pub(crate) use missing::Whole;
 pub(crate) use read::walk;
 pub(crate) use read::{
     BookBroken, Found, Listed, Texts, each_report, events_of, last_full_report, list, newest_signer,
@@ -158,6 +160,8 @@ pub(crate) struct Logbook {
     waiting: BTreeMap<u64, Waiting>,
     /// What gap entries declare: first and last number, and the gap entry's own.
     declared: Vec<(u64, u64, u64)>,
+    /// What waited when the hub receipted that it is missing.
+    given_up: BTreeSet<u64>,
     owed: Owed,
     room: Room,
     /// The month whose file's name is known to be durable.
@@ -238,6 +242,7 @@ impl Logbook {
             receipted_ms: None,
             waiting: BTreeMap::new(),
             declared: Vec::new(),
+            given_up: BTreeSet::new(),
             owed: Owed::default(),
             named: None,
             doubtful: None,
@@ -375,6 +380,7 @@ impl Logbook {
         let month = self.month.clone();
         self.write_line(&month, jws)?;
         self.waiting.remove(&seq);
+        self.give_up(seq);
         self.witnessed(seq, receipt.hash);
         Ok(true)
     }

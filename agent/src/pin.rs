@@ -3,7 +3,7 @@
 use std::io;
 use std::path::PathBuf;
 
-use bridgepoint_protocol::envelope::{Jwk, Kid, VerifyingKey};
+use bridgepoint_protocol::envelope::{Jwk, Kid, VerifyingKey, peek};
 use bridgepoint_protocol::rotation::{PublishedKey, named, reached};
 use serde::{Deserialize, Serialize};
 
@@ -11,6 +11,9 @@ use crate::said::{Said, Say};
 use crate::state::{self, StateDir};
 
 const FILE: &str = "hub.json";
+
+/// Statements of the hub's former keys that are looked at.
+const MOST_FORMER: usize = 64;
 
 /// The kept facts.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -90,6 +93,17 @@ impl Pin {
             Ok(text) => serde_json::from_slice(&text).map_err(|e| PinError::Broken(path, e.to_string())),
             Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(Self::default()),
             Err(e) => Err(PinError::Io(path, e)),
+        }
+    }
+
+    /// Reads the kept facts, to let the pinned key go: a damaged file has nothing to keep.
+    ///
+    /// # Errors
+    /// [`PinError::Io`]: what stands there may be whole, and is not to be written over.
+    pub(crate) fn load_to_release(state: &StateDir) -> Result<Self, PinError> {
+        match Self::load(state) {
+            Err(PinError::Broken(..)) => Ok(Self::default()),
+            other => other,
         }
     }
 
@@ -182,6 +196,13 @@ impl Pin {
             }
             _ => {
                 *self = std::mem::take(self).released();
+                // The receipts in the logbook may be theirs: what was kept of the hub may have been lost.
+                for before in leading(&key, &rotations) {
+                    let before = before.jwk();
+                    if !self.former.contains(&before) {
+                        self.former.push(before);
+                    }
+                }
                 self.key = Some(jwk);
                 self.anchor = configured.map(str::to_owned);
                 Shown::Pinned
@@ -198,6 +219,28 @@ impl Pin {
             .or_else(|| named(&kid, rotations));
         anchor.is_some_and(|anchor| reached(&anchor, rotations).contains(key))
     }
+}
+
+/// The keys that have handed over, step by step, to `key`.
+fn leading(key: &VerifyingKey, rotations: &[String]) -> Vec<VerifyingKey> {
+    let mut found: Vec<VerifyingKey> = vec![];
+    for statement in rotations.iter().take(MOST_FORMER) {
+        let Ok(signed) = peek(statement.as_bytes()) else {
+            continue;
+        };
+        if found.iter().any(|former| former.kid() == signed.kid) {
+            continue;
+        }
+        let Some(former) = named(&signed.kid, rotations) else {
+            continue;
+        };
+        let path = reached(&former, rotations);
+        if path.contains(key) {
+            found.push(former);
+            found.extend(path.into_iter().take_while(|on_the_way| on_the_way != key));
+        }
+    }
+    found
 }
 
 /// The key that a message shows, and how it was reached; who knows of no rotations shows the key alone.
@@ -264,6 +307,44 @@ mod tests {
         // The configuration going back to the first one keeps the second one for its receipts.
         assert_eq!(pin.shown(&first, Some(first_kid.as_str())), Shown::Pinned);
         assert!(pin.all_verifying().iter().any(|key| key.kid() == second_kid));
+    }
+
+    #[test]
+    fn a_box_that_has_lost_what_it_knew_takes_the_former_keys_from_the_hub() {
+        let [a, b, c, x] = keys();
+        let mut pin = Pin::default();
+        let shown = PublishedKey {
+            jwk: c.verifying().jwk(),
+            rotations: vec![
+                hub_statement(&a, &b, 0).unwrap(),
+                hub_statement(&b, &c, 0).unwrap(),
+                hub_statement(&x, &a, 0).unwrap(),
+            ],
+        };
+        let shown = serde_json::to_vec(&shown).unwrap();
+        assert_eq!(pin.shown(&shown, None), Shown::Pinned);
+        let mut known = kids(&pin.all_verifying());
+        known.sort();
+        let mut wanted = [&a, &b, &c].map(|key| key.kid().clone());
+        wanted.sort();
+        assert_eq!(known, wanted, "and no key that has not handed over to it");
+        assert_eq!(
+            kids(&pin.holding()),
+            [c.kid().clone()],
+            "what they sign counts no more"
+        );
+        assert_eq!(pin.shown(&shown, None), Shown::Known);
+    }
+
+    #[test]
+    fn only_a_damaged_file_is_written_over_when_the_key_is_let_go() {
+        let root = tempfile::tempdir().unwrap();
+        let state = StateDir::new(root.path().to_owned());
+        std::fs::write(state.join(FILE), b"{").unwrap();
+        assert_eq!(Pin::load_to_release(&state).unwrap(), Pin::default());
+        std::fs::remove_file(state.join(FILE)).unwrap();
+        std::fs::create_dir(state.join(FILE)).unwrap();
+        assert!(matches!(Pin::load_to_release(&state), Err(PinError::Io(..))));
     }
 
     #[test]

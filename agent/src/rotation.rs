@@ -76,6 +76,9 @@ pub(crate) enum RotateError {
     /// The next key's enrolment cannot be made.
     #[error("the next key's enrolment cannot be made: {0}")]
     Proof(#[from] SealError),
+    /// The program itself.
+    #[error("the change was broken off: {0}")]
+    Broke(String),
 }
 
 impl Say for RotateError {
@@ -88,6 +91,7 @@ impl Say for RotateError {
             Self::Logbook(error) => error.said(),
             Self::Broken(error) => error.said(),
             Self::Proof(error) => Said::new("error-program").because(error),
+            Self::Broke(why) => Said::new("error-program").because(why),
         }
     }
 }
@@ -174,7 +178,7 @@ pub(crate) fn look(state: &StateDir) -> Result<Keys, RotateError> {
 
 impl Station {
     /// Begins to change over to another key, or goes on with the change that is under way. Without a hub it is done when
-    /// this returns; with one, the next key signs once the hub has taken it.
+    /// this returns; with one, the next key signs once the hub has taken it. Reads the logbook: not for the program's loop.
     ///
     /// # Errors
     /// [`RotateError`]; the box goes on with the key that it has.
@@ -188,8 +192,8 @@ impl Station {
                 let next = Arc::new(key::next_or_make(&self.state)?);
                 *slot = Some(Rotation { next, told: None });
             }
-            self.go_on(&mut slot)?;
         }
+        self.go_on()?;
         Ok(self.keys())
     }
 
@@ -199,12 +203,11 @@ impl Station {
             return;
         }
         let resumed = key::next(&self.state).map_err(Into::into).and_then(|next| {
-            let mut slot = self.rotation();
-            *slot = next.map(|next| Rotation {
+            *self.rotation() = next.map(|next| Rotation {
                 next: Arc::new(next),
                 told: None,
             });
-            self.go_on(&mut slot)
+            self.go_on()
         });
         if let Err(error) = resumed {
             tracing::error!(%error, "the change to the next key cannot go on; the box keeps the key that it has");
@@ -279,31 +282,67 @@ impl Station {
     }
 
     /// The next step that needs nobody else: the entry where it is missing, the end where there is no hub to ask.
-    fn go_on(&self, slot: &mut Option<Rotation>) -> Result<(), RotateError> {
-        let Some(rotation) = slot else { return Ok(()) };
+    fn go_on(&self) -> Result<(), RotateError> {
         let own = self.key();
+        let untold = self
+            .rotation()
+            .as_ref()
+            .filter(|rotation| rotation.told.is_none())
+            .map(|rotation| rotation.next.verifying());
+        // The whole logbook is read, and nothing is held meanwhile: delivery asks after the change at each of its turns.
+        let standing = match untold {
+            Some(next) => told(&self.logbook_dir(), own.kid(), &next)?.map(|(told, _)| told),
+            None => None,
+        };
+        let mut slot = self.rotation();
+        let Some(rotation) = slot.as_mut() else {
+            return Ok(());
+        };
         if rotation.told.is_none() {
-            let next = rotation.next.verifying();
-            let standing = told(&self.logbook_dir(), own.kid(), &next)?;
+            let standing = standing.filter(|told| !self.book().is_given_up(told.seq));
             rotation.told = Some(match standing {
-                Some((told, _)) => told,
-                None => {
-                    let proof = handover::proof(&rotation.next, own.kid(), self.enrol_claims())?;
-                    let (seq, _) = self.note(KEY_EVENT, ROTATED, handover::params(&next, &proof))?;
-                    Told { seq, proof }
-                }
+                Some(told) => told,
+                None => self.tell(&rotation.next, &own)?,
             });
         }
         if self.settings.hub.is_none() {
-            self.complete(slot)?;
+            self.complete(&mut slot)?;
         }
         Ok(())
+    }
+
+    /// Writes the entry by which `own` names the next key.
+    fn tell(&self, next: &SigningKey, own: &SigningKey) -> Result<Told, RotateError> {
+        let proof = handover::proof(next, own.kid(), self.enrol_claims())?;
+        let params = handover::params(&next.verifying(), &proof);
+        let (seq, _) = self.note(KEY_EVENT, ROTATED, params)?;
+        Ok(Told { seq, proof })
+    }
+
+    /// The hub knows now that entries are missing for good: where the one that names the next key is among them, another
+    /// names it.
+    pub(crate) fn tell_again(&self) {
+        let mut slot = self.rotation();
+        let Some(rotation) = slot.as_mut() else { return };
+        let given_up = |told: &Told| self.book().is_given_up(told.seq);
+        if !rotation.told.as_ref().is_some_and(given_up) {
+            return;
+        }
+        match self.tell(&rotation.next, &self.key()) {
+            Ok(told) => rotation.told = Some(told),
+            Err(error) => {
+                // The next order, or the next start, tries again.
+                rotation.told = None;
+                tracing::error!(%error, "the next key cannot be named again; the box keeps the key that it has");
+            }
+        }
     }
 
     /// The entry that names the next key, once the hub has receipted it.
     fn receipted<'a>(&self, rotation: &'a Rotation) -> Option<&'a Told> {
         let told = rotation.told.as_ref()?;
-        (!self.book().is_waiting(told.seq)).then_some(told)
+        let book = self.book();
+        (!book.is_waiting(told.seq) && !book.is_given_up(told.seq)).then_some(told)
     }
 
     /// Puts the next key in the place of the one that signs.

@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
-pub(crate) use act::{LogbookKeys, Tools};
+pub(crate) use act::{LogbookNow, Tools};
 
 use crate::baseline::Baseline;
 use crate::config::Settings;

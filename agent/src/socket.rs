@@ -166,13 +166,10 @@ async fn converse(stream: UnixStream, front: Arc<Front>) -> io::Result<()> {
             }
         }
         Ok(Request::AcceptBaseline { by, allowed_by }) => {
-            let answer = match front.station.accept_baseline(by, allowed_by) {
-                Ok(baseline) => {
-                    front.new_entry();
-                    Answer::Accepted {
-                        measured_ms: baseline.measured_ms,
-                    }
-                }
+            let answer = match front.accept_baseline(by, allowed_by).await {
+                Ok(baseline) => Answer::Accepted {
+                    measured_ms: baseline.measured_ms,
+                },
                 Err(error) => refused(&error),
             };
             send(&mut write, &answer).await

@@ -33,7 +33,7 @@ use crate::line::PlannedLine;
 use crate::logbook::{self, Logbook, LogbookError, Stamp, Weight, last_full_report};
 use crate::pin::{Pin, PinError};
 use crate::rotation::{self, Found, Rotation};
-use crate::run::{LogbookKeys, Progress, Run, Tools};
+use crate::run::{LogbookNow, Progress, Run, Tools};
 use crate::said::{Said, Say};
 use crate::schedule::{self, Clocks};
 use crate::state::{StateDir, StateLock};
@@ -52,6 +52,8 @@ pub(crate) struct Station {
     media: Program,
     boot: String,
     receipts: watch::Sender<u64>,
+    /// The newest full run of the logbook.
+    last_full: Mutex<Option<Arc<Report>>>,
     /// The change to the next key, while one is under way.
     pub(crate) rotation: Mutex<Option<Rotation>>,
     /// Told whenever such a change has ended.
@@ -122,6 +124,9 @@ pub(crate) enum AcceptError {
     /// The file.
     #[error(transparent)]
     Baseline(#[from] BaselineError),
+    /// The program itself.
+    #[error("it was broken off: {0}")]
+    Broke(String),
 }
 
 impl Say for AcceptError {
@@ -131,6 +136,7 @@ impl Say for AcceptError {
             Self::Logbook(error) => error.said(),
             Self::Broken(error) => error.said(),
             Self::Baseline(error) => error.said(),
+            Self::Broke(why) => Said::new("error-program").because(why),
         }
     }
 }
@@ -144,6 +150,10 @@ impl Station {
         let lock = state.lock()?;
         let Found { key, lost } = rotation::find(&state, &state.join("logbook"))?;
         let mut book = Logbook::open(&state, settings.address.clone(), &key.verifying())?;
+        let last_full = last_full_report(&state.join("logbook")).unwrap_or_else(|error| {
+            tracing::error!(%error, "the last result cannot be read");
+            None
+        });
         let pin = Pin::load(&state)?;
         let calendar = Calendar::load(&state, &pin.holding(), &settings.address);
         // Its challenge came with no line of the logbook.
@@ -163,6 +173,7 @@ impl Station {
             media,
             boot: boot_id(),
             receipts: watch::channel(0).0,
+            last_full: Mutex::new(last_full.map(Arc::new)),
             rotation: Mutex::default(),
             rotated: watch::channel(()).0,
             lost_key: lost,
@@ -319,7 +330,7 @@ impl Station {
 
     /// Makes a check, signs it and keeps it. The report is durable when this returns, unless `kept` says why not.
     pub(crate) async fn check(
-        &self,
+        self: &Arc<Self>,
         mut order: Order,
         progress: mpsc::UnboundedSender<Progress>,
         cancel: watch::Receiver<bool>,
@@ -355,10 +366,21 @@ impl Station {
             })
             .map(|_| ())
         };
-        if let Err(error) = &kept {
-            logbook_refused(&mut report, error, &self.settings);
+        match &kept {
+            Ok(()) if report.scope.is_none() => *self.last_full_slot() = Some(Arc::new(report.clone())),
+            Ok(()) => {}
+            Err(error) => logbook_refused(&mut report, error, &self.settings),
         }
         Made { report, kept }
+    }
+
+    /// The newest full run that the logbook keeps.
+    pub(crate) fn last_full(&self) -> Option<Arc<Report>> {
+        self.last_full_slot().clone()
+    }
+
+    fn last_full_slot(&self) -> MutexGuard<'_, Option<Arc<Report>>> {
+        self.last_full.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The meeting that a check is for where nobody said.
@@ -383,7 +405,8 @@ impl Station {
         }
     }
 
-    /// Keeps the last full run as the accepted rehearsal, and writes into the logbook who did it (R20).
+    /// Keeps the last full run as the accepted rehearsal, and writes into the logbook who did it (R20). Reads the logbook:
+    /// not for the program's loop.
     ///
     /// # Errors
     /// [`AcceptError`]; nothing is changed then.
@@ -412,6 +435,7 @@ impl Station {
     /// [`LogbookError`]; the entry then stays in the outbox.
     pub(crate) fn receipt(&self, jws: &str, receipt: &Receipt) -> Result<bool, LogbookError> {
         let kept = self.book().receipt(jws, receipt)?;
+        self.tell_again();
         self.receipts.send_modify(|count| *count += 1);
         Ok(kept)
     }
@@ -440,19 +464,33 @@ impl Station {
         self.state.join("logbook")
     }
 
-    fn tools(&self, planned_line: PlannedLine) -> Tools {
+    fn tools(self: &Arc<Self>, planned_line: PlannedLine) -> Tools {
         Tools {
             instant: clock::instant,
             wall_ms: clock::wall_ms,
             media: self.media.clone(),
             roots: self.roots(),
             logbook: self.logbook_dir(),
-            keys: LogbookKeys {
-                agent: self.own_keys(),
-                hub: self.pin().all_verifying(),
-            },
+            logbook_now: self.logbook_when_asked(),
             book: self.book().condition(),
             planned_line,
+        }
+    }
+
+    /// What a check asks when it begins to verify the logbook.
+    pub(crate) fn logbook_when_asked(self: &Arc<Self>) -> Arc<dyn Fn() -> LogbookNow + Send + Sync> {
+        let station = Arc::clone(self);
+        Arc::new(move || station.logbook_now())
+    }
+
+    /// How the logbook is to be verified now. Its length first: what stands before it was signed with keys that are known by
+    /// then.
+    fn logbook_now(&self) -> LogbookNow {
+        let whole = self.book().whole();
+        LogbookNow {
+            whole: Some(whole),
+            agent: self.own_keys(),
+            hub: self.pin().all_verifying(),
         }
     }
 

@@ -553,20 +553,17 @@ impl Driver {
     }
 
     fn publish_readiness(&self, session: &mut Session) {
-        match crate::logbook::last_full_report(&self.station.logbook_dir()) {
-            Ok(Some(report)) => {
-                let plan = self.station.plan();
-                let valid_until_ms = schedule::valid_until(
-                    calendar::meetings(plan.as_ref()),
-                    &self.station.settings.profile,
-                    report.finished_ms,
-                );
-                let payload = readiness::of(&report, valid_until_ms).to_string();
-                self.publish_status(session, RoomTopic::Readiness, payload);
-            }
-            Ok(None) => {}
-            Err(error) => tracing::error!(%error, "the last result cannot be read"),
-        }
+        let Some(report) = self.station.last_full() else {
+            return;
+        };
+        let plan = self.station.plan();
+        let valid_until_ms = schedule::valid_until(
+            calendar::meetings(plan.as_ref()),
+            &self.station.settings.profile,
+            report.finished_ms,
+        );
+        let payload = readiness::of(&report, valid_until_ms).to_string();
+        self.publish_status(session, RoomTopic::Readiness, payload);
     }
 
     /// What is kept by the broker. One that finds no room is replaced by the next one anyway.

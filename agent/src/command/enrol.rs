@@ -43,8 +43,7 @@ async fn alone(settings: &Settings, place: &Where, accept_hub: bool) -> Result<E
         let state = state(place);
         let _lock = state.lock().map_err(Failure::internal)?;
         // The next key that is shown is pinned; it is printed below to be compared.
-        // A damaged file has nothing to keep.
-        let before = Pin::load(&state).unwrap_or_default();
+        let before = Pin::load_to_release(&state).map_err(Failure::internal)?;
         before.released().save(&state).map_err(Failure::internal)?;
     }
     let station = open(settings.clone(), place)?;

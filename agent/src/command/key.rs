@@ -116,3 +116,41 @@ fn say_next(keys: &Keys, lang: Lang) -> Result<(), Failure> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::key;
+
+    /// Time stands still but for what is waited for: nobody waits the half minute.
+    #[tokio::test(start_paused = true)]
+    async fn a_change_with_the_hub_away_says_so_and_goes_on_at_the_next_order() {
+        let dir = tempfile::tempdir().unwrap();
+        let config = dir.path().join("room.toml");
+        // Nobody listens there.
+        let text = "[room]\nid = \"bai-chay\"\norg = \"quang-ninh\"\nname = \"x\"\n\
+                    [hub]\nbroker = \"mqtt://127.0.0.1:1\"\n";
+        std::fs::write(&config, text).unwrap();
+        let place = Where {
+            config,
+            state: dir.path().to_owned(),
+            lang: Some(Lang::En),
+        };
+        let state = state(&place);
+        let own = key::load_or_make(&state).unwrap();
+        let mut named = None;
+        for order in ["the first", "the second"] {
+            let failure = rotate(&place).await.unwrap_err();
+            assert_eq!(failure.code, exit::INTERNAL, "{order}");
+            let said = failure.said.in_words(Lang::En, &Contacts::default());
+            assert!(said.contains("127.0.0.1:1"), "{said}");
+            let keys = rotation::look(&state).unwrap();
+            assert_eq!(&keys.own, own.kid(), "the box keeps the key that it has");
+            let (next, awaited) = keys.next.unwrap();
+            assert_eq!(awaited, Awaited::Entry);
+            assert_eq!(*named.get_or_insert(next.clone()), next, "the same change");
+        }
+        let entries = crate::logbook::list(&state.join("logbook")).unwrap().entries;
+        assert_eq!(entries.len(), 1, "named once");
+    }
+}

@@ -15,11 +15,24 @@ const FILE: &str = "keys.json";
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Known {
     /// All of them, the oldest first.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "own")]
     keys: Vec<Jwk>,
     /// The one that the service manager has handed over, where it was the last that signed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) credential: Option<Kid>,
+}
+
+/// The keys of a list, or those of an export's key set that are a box's: it may be put in the list's place.
+fn own<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Vec<Jwk>, D::Error> {
+    #[derive(Deserialize)]
+    struct Listed {
+        #[serde(flatten)]
+        jwk: Jwk,
+        of: Option<String>,
+    }
+    let listed = Vec::<Listed>::deserialize(from)?.into_iter();
+    let own = listed.filter(|key| key.of.as_deref().is_none_or(|of| of == "box"));
+    Ok(own.map(|key| key.jwk).collect())
 }
 
 impl Known {
@@ -119,12 +132,39 @@ mod tests {
     }
 
     #[test]
+    fn an_exports_key_set_in_its_place_gives_the_boxs_keys_back() {
+        let root = tempfile::tempdir().unwrap();
+        let state = StateDir::new(root.path().to_owned());
+        let own = super::super::load_or_make(&state).unwrap().verifying();
+        let (former, hub) = (key(), key());
+        let one = |key: &VerifyingKey, of: &str| {
+            let mut jwk = serde_json::to_value(key.jwk()).unwrap();
+            jwk["kid"] = key.kid().to_string().into();
+            jwk["alg"] = "EdDSA".into();
+            jwk["of"] = of.into();
+            jwk
+        };
+        let set = serde_json::json!({ "keys": [one(&former, "box"), one(&own, "box"), one(&hub, "hub")] });
+        std::fs::write(state.join(FILE), set.to_string()).unwrap();
+        assert_eq!(
+            all(&state).unwrap(),
+            [former, own],
+            "the hub's key signs no entry"
+        );
+        Known::load(&state).unwrap().save(&state).unwrap();
+        assert_eq!(all(&state).unwrap(), [former, own]);
+    }
+
+    #[test]
     fn a_damaged_list_says_what_to_do() {
         let root = tempfile::tempdir().unwrap();
         let state = StateDir::new(root.path().to_owned());
         std::fs::write(state.join(FILE), b"{").unwrap();
         let why = Known::load(&state).unwrap_err().to_string();
-        assert!(why.contains(FILE) && why.contains("copy"), "{why}");
+        assert!(
+            why.contains(FILE) && why.contains("copy") && why.contains(".keys.json"),
+            "{why}"
+        );
     }
 
     #[test]

@@ -10,6 +10,7 @@ use bridgepoint_protocol::logbook::{Keys, Line, LineError, Walk, read_unverified
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
+use super::missing::Whole;
 use crate::disk::{Disk as _, RealDisk};
 use crate::said::{Said, Say};
 
@@ -99,12 +100,17 @@ fn is_month(text: &str) -> bool {
             .all(|(at, b)| if at == 4 { b == b'-' } else { b.is_ascii_digit() })
 }
 
-/// Verifies the whole logbook: every signature, every number, every link, over all months.
+/// Verifies the whole logbook: every signature, every number, every link, over all months; of a book that is written in
+/// meanwhile what was whole at one moment.
 ///
 /// # Errors
 /// [`BookBroken`] with the exact file and line.
-pub(crate) fn verify(dir: &Path, agent: &[VerifyingKey], hub: &[VerifyingKey]) -> Result<Walk, BookBroken> {
-    walk(dir, agent, hub).map_err(|fault| BookBroken {
+pub(crate) fn verify(
+    dir: &Path,
+    (agent, hub): (&[VerifyingKey], &[VerifyingKey]),
+    whole: Option<&Whole>,
+) -> Result<Walk, BookBroken> {
+    walk_to(dir, (agent, hub), whole).map_err(|fault| BookBroken {
         why: match &fault.why {
             Ok(why) => why.to_string(),
             Err(error) => format!("it cannot be read ({error})"),
@@ -130,14 +136,28 @@ pub(crate) struct Fault {
 /// # Errors
 /// [`Fault`] with the exact file and line.
 pub(crate) fn walk(dir: &Path, agent: &[VerifyingKey], hub: &[VerifyingKey]) -> Result<Walk, Fault> {
+    walk_to(dir, (agent, hub), None)
+}
+
+fn walk_to(
+    dir: &Path,
+    (agent, hub): (&[VerifyingKey], &[VerifyingKey]),
+    whole: Option<&Whole>,
+) -> Result<Walk, Fault> {
     let unreadable = |file: &Path, error: io::Error| Fault {
         file: file.to_owned(),
         line: 0,
         why: Err(error),
     };
     let mut walk = Walk::default();
-    for (_, path) in months(dir).map_err(|e| unreadable(dir, e))? {
-        let text = std::fs::read(&path).map_err(|e| unreadable(&path, e))?;
+    for (month, path) in months(dir).map_err(|e| unreadable(dir, e))? {
+        if whole.is_some_and(|whole| month > whole.month) {
+            break;
+        }
+        let mut text = std::fs::read(&path).map_err(|e| unreadable(&path, e))?;
+        if let Some(whole) = whole.filter(|whole| month == whole.month) {
+            text.truncate(usize::try_from(whole.length).unwrap_or(usize::MAX));
+        }
         for (number, line) in (1_u64..).zip(text.split_inclusive(|b| *b == b'\n')) {
             // On the box's own disk a line without its end was never told to anybody, even when it is whole.
             let whole = line.strip_suffix(b"\n").ok_or(LineError::CutOff);

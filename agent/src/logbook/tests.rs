@@ -114,7 +114,7 @@ fn receipt(hub: &SigningKey, seq: u64, hash: EntryHash) -> (String, Receipt) {
 }
 
 fn check(dir: &Path, agent: VerifyingKey, hub: VerifyingKey) -> Result<u64, BookBroken> {
-    verify(dir, &[agent], &[hub]).map(|walk| walk.entries)
+    verify(dir, (&[agent], &[hub]), None).map(|walk| walk.entries)
 }
 
 #[test]

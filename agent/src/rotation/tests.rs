@@ -92,6 +92,13 @@ impl Desk {
     fn receipt_all(&self, station: &Station) {
         let waiting = station.book().outbox().collect::<Vec<_>>();
         for seq in waiting {
+            self.receipt(station, seq);
+        }
+    }
+
+    /// The hub receipts this entry.
+    fn receipt(&self, station: &Station, seq: u64) {
+        {
             let hash = station.book().outgoing(seq).unwrap().unwrap().hash;
             let receipt = Receipt {
                 v: WIRE_VERSION,
@@ -119,7 +126,7 @@ impl Desk {
     /// Every line verifies with the keys that the box lists as its own.
     fn verify(&self) -> Walk {
         let own = key::known::all(&self.state()).unwrap();
-        logbook::verify(&self.path().join("logbook"), &own, &[]).unwrap()
+        logbook::verify(&self.path().join("logbook"), (&own, &[]), None).unwrap()
     }
 
     /// Whether this key's document is in any file of the state directory.
@@ -227,6 +234,71 @@ fn the_next_key_signs_only_when_the_hub_has_taken_both_halves() {
     assert_eq!(again.keys(), done);
     assert_eq!(again.lost_key, None);
     assert_eq!(Pin::load(&desk.state()).unwrap().enrolled, Some(next));
+}
+
+#[test]
+fn a_naming_entry_that_is_lost_is_given_up_with_the_hubs_word_and_named_again() {
+    let desk = Desk::new(true);
+    let station = desk.start();
+    let next = station.rotate_key().unwrap().next.unwrap().0;
+    let (named, _) = station.book().head().unwrap();
+    station.note("test", "ok", [].into()).unwrap();
+    let gap = station.declare_missing(named, named).unwrap().unwrap();
+    assert!(
+        station.book().is_waiting(named),
+        "the hub has not said that it knows"
+    );
+    assert!(station.trial().is_none());
+    desk.receipt(&station, gap);
+    let (again, _) = station.book().head().unwrap();
+    assert!(again > gap, "named again");
+    assert!(!station.book().is_waiting(named) && station.book().is_waiting(again));
+    assert!(station.trial().is_none(), "what was given up is no receipt");
+    assert_eq!(station.keys().next, Some((next.clone(), Awaited::Entry)));
+    let out = station.book().outgoing(again).unwrap().unwrap();
+    let said: bridgepoint_protocol::claims::Event = bridgepoint_protocol::envelope::peek(out.jws.as_bytes())
+        .unwrap()
+        .claims()
+        .unwrap();
+    assert_eq!(said.link.witness.unwrap().seq, gap);
+    desk.finish(&station);
+    assert_eq!(
+        station.keys(),
+        Keys {
+            own: next,
+            next: None
+        }
+    );
+    assert_eq!(station.book().waiting(), 0);
+    drop(station);
+    desk.verify();
+}
+
+#[test]
+fn a_walk_that_begins_after_a_change_of_keys_knows_the_next_one_and_no_half_line() {
+    let desk = Desk::new(false);
+    let station = desk.start();
+    // What a check is given when it begins.
+    let now = Arc::clone(&station.logbook_when_asked());
+    station.rotate_key().unwrap();
+    station.note("test", "ok", [].into()).unwrap();
+    let month = fs::read_dir(station.logbook_dir()).unwrap().next().unwrap();
+    let month = month.unwrap().path();
+    // A line that is being written, and the first of the next month.
+    let text = fs::read(&month).unwrap();
+    fs::write(&month, [&text[..], &text[..200]].concat()).unwrap();
+    let now = now();
+    let mut whole = now.whole.unwrap();
+    assert!(
+        logbook::verify(&station.logbook_dir(), (&now.agent, &now.hub), Some(&whole)).is_err(),
+        "damage that was there before is damage"
+    );
+    fs::write(&month, &text).unwrap();
+    whole = station.book().whole();
+    fs::write(&month, [&text[..], &text[..200]].concat()).unwrap();
+    fs::write(station.logbook_dir().join("2099-12.log"), &text[..200]).unwrap();
+    let walk = logbook::verify(&station.logbook_dir(), (&now.agent, &now.hub), Some(&whole)).unwrap();
+    assert_eq!(walk.entries, 3);
 }
 
 #[test]

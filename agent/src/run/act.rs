@@ -20,7 +20,7 @@ use super::{Progress, end_of};
 use crate::config::{Camera, Codec, Microphone, Settings};
 use crate::judge::{NotMoved, Observation, in_call};
 use crate::line::{self, PlannedLine};
-use crate::logbook::{self, Condition};
+use crate::logbook::{self, Condition, Whole};
 use crate::plan::Act;
 
 /// The most bytes that one device may send in one act.
@@ -42,20 +42,22 @@ pub(crate) struct Tools {
     pub(crate) roots: Roots,
     /// The logbook's directory.
     pub(crate) logbook: PathBuf,
-    /// Keys by which it is verified: the box's, the hub's.
-    pub(crate) keys: LogbookKeys,
+    /// How it is to be verified, asked when that begins: the box writes and changes its keys meanwhile.
+    pub(crate) logbook_now: Arc<dyn Fn() -> LogbookNow + Send + Sync>,
     /// How it stood when the run began.
     pub(crate) book: Condition,
     /// What the province's plan says about the line.
     pub(crate) planned_line: PlannedLine,
 }
 
-/// Keys by which the logbook is verified.
+/// How the logbook is to be verified at one moment.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct LogbookKeys {
-    /// The box's.
+pub(crate) struct LogbookNow {
+    /// How far it is whole; `None` where nobody writes in it.
+    pub(crate) whole: Option<Whole>,
+    /// The box's keys.
     pub(crate) agent: Vec<bridgepoint_protocol::envelope::VerifyingKey>,
-    /// The hub's.
+    /// The hub's keys.
     pub(crate) hub: Vec<bridgepoint_protocol::envelope::VerifyingKey>,
 }
 
@@ -198,11 +200,12 @@ impl One {
                 }
             }
             Probe::Logbook => {
-                let (dir, keys) = (self.tools.logbook.clone(), self.tools.keys.clone());
-                match self
-                    .aside(end, move || logbook::verify(&dir, &keys.agent, &keys.hub))
-                    .await
-                {
+                let (dir, now) = (self.tools.logbook.clone(), Arc::clone(&self.tools.logbook_now));
+                let walk = move || {
+                    let now = now();
+                    logbook::verify(&dir, (&now.agent, &now.hub), now.whole.as_ref())
+                };
+                match self.aside(end, walk).await {
                     Ok(walked) => Observation::Logbook(walked, self.tools.book.clone()),
                     Err(why) => Observation::Missed(why),
                 }

@@ -110,7 +110,7 @@ impl Bed {
                     ..Roots::default()
                 },
                 logbook: state.join("logbook"),
-                keys: LogbookKeys::default(),
+                logbook_now: Arc::new(LogbookNow::default),
                 book: crate::logbook::Condition::default(),
                 planned_line: PlannedLine::default(),
             },

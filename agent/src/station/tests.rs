@@ -65,3 +65,33 @@ fn what_somebody_asked_for_or_a_meeting_needs_is_a_record() {
         assert_eq!(of(kind, None), Weight::Telemetry);
     }
 }
+
+#[tokio::test]
+async fn the_last_full_run_is_known_without_reading_the_logbook() {
+    let root = tempfile::tempdir().unwrap();
+    let first = station(root.path());
+    assert!(first.last_full().is_none());
+    let check = |station: Arc<Station>, scope: Option<Scope>| async move {
+        let order = Order {
+            trigger: Trigger {
+                kind: TriggerKind::Manual.into(),
+                meeting: None,
+                checkpoint: None,
+            },
+            scope,
+        };
+        let (progress, _steps) = mpsc::unbounded_channel();
+        let (_keep, cancel) = watch::channel(false);
+        let made = station.check(order, progress, cancel).await;
+        made.kept.unwrap();
+        made.report.run
+    };
+    let full = check(Arc::clone(&first), None).await;
+    check(Arc::clone(&first), Some(Scope(vec!["host.logbook".into()]))).await;
+    let run = |station: &Station| station.last_full().unwrap().run.clone();
+    assert_eq!(run(&first), full, "a part is no full run");
+    drop(first);
+    let second = station(root.path());
+    std::fs::remove_dir_all(second.logbook_dir()).unwrap();
+    assert_eq!(run(&second), full);
+}

@@ -91,9 +91,7 @@ impl Delivery {
         waits: impl Fn(u64) -> bool,
         now: Instant,
     ) -> Vec<u64> {
-        self.offered.retain(|seq, _| waits(*seq));
-        self.unacknowledged.retain(|seq| waits(*seq));
-        self.aside.retain(waits);
+        self.only(waits);
         if self
             .aside
             .alone()
@@ -124,6 +122,13 @@ impl Delivery {
             due.extend(self.aside.try_alone(now));
         }
         due
+    }
+
+    /// Forgets entries that wait no more.
+    pub(crate) fn only(&mut self, waits: impl Fn(u64) -> bool) {
+        self.offered.retain(|seq, _| waits(*seq));
+        self.unacknowledged.retain(|seq| waits(*seq));
+        self.aside.retain(waits);
     }
 
     /// An entry was handed to the client.

@@ -1,6 +1,7 @@
 //! What comes down from the broker: the hub's key, receipts, commands, refusals. Nothing of it is believed
 //! before its signature was verified with the pinned key.
 
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use bridgepoint_protocol::claims::{Command, CommandKind, Presence, PresenceState, Receipt};
@@ -12,7 +13,7 @@ use super::resend::Covered;
 use super::{Driver, Reason, Standing, Why};
 use crate::calendar::{PlanError, Taken};
 use crate::clock;
-use crate::logbook;
+use crate::logbook::{self, Logbook};
 use crate::pin::Shown;
 
 impl Driver {
@@ -96,6 +97,10 @@ impl Driver {
                 match kept {
                     Ok(_) => {
                         self.delivery.receipted(seq);
+                        // With a gap entry goes what it declares.
+                        let book = self.station.book();
+                        self.delivery.only(|seq| book.is_waiting(seq));
+                        drop(book);
                         self.online();
                     }
                     // The entry stays in the outbox and is receipted again.
@@ -175,18 +180,8 @@ impl Driver {
         match command.kind.or(CommandKind::LineSlot) {
             CommandKind::Resend => {
                 let (from, to) = (command.from.unwrap_or(1), command.to.unwrap_or(u64::MAX));
-                let (mut first, mut last) = (from, to);
-                {
-                    // What waits in the outbox comes by itself; the hub often asks while it is on its way.
-                    let book = self.station.book();
-                    while first <= last && book.is_waiting(first) {
-                        first += 1;
-                    }
-                    while first < last && book.is_waiting(last) {
-                        last -= 1;
-                    }
-                }
-                if !self.resend.ask(first..=last) {
+                let missed = missed(&self.station.book(), from, to);
+                if !self.resend.ask(missed) {
                     tracing::warn!(
                         from,
                         to,
@@ -203,9 +198,8 @@ impl Driver {
     /// What of a range that the hub asked for cannot be read back is declared missing. A new declaration goes with the
     /// outbox; one that stood there before is sent again.
     pub(super) fn declare_gaps(&mut self, read: &Covered) {
-        let head = self.station.book().head().map_or(0, |(seq, _)| seq);
         let (from, to) = (*read.range.start(), *read.range.end());
-        for (first, last) in logbook::absent(from.max(1), to.min(head), read.there.clone()) {
+        for (first, last) in logbook::absent(from.max(1), to, read.there.clone()) {
             match self.station.declare_missing(first, last) {
                 Ok(Some(gap)) if !self.station.book().is_waiting(gap) => {
                     let _asked = self.resend.ask(gap..=gap);
@@ -244,5 +238,71 @@ impl Driver {
         opened
             .map_err(|why| tracing::warn!(%why, "a message that the province did not sign was ignored"))
             .ok()
+    }
+}
+
+/// What of a range that the hub asks for is to be read. What waits in the outbox comes by itself: the hub often asks while
+/// it is on its way. What is written from now on is not read with it, and must not seem to be missing then.
+fn missed(book: &Logbook, from: u64, to: u64) -> RangeInclusive<u64> {
+    let newest = book.head().map_or(0, |(seq, _)| seq);
+    let (mut first, mut last) = (from, to.min(newest));
+    while first <= last && book.is_waiting(first) {
+        first += 1;
+    }
+    while first < last && book.is_waiting(last) {
+        last -= 1;
+    }
+    first..=last
+}
+
+#[cfg(test)]
+mod tests {
+    use bridgepoint_hw::media::Program;
+    use bridgepoint_protocol::WIRE_VERSION;
+
+    use super::*;
+    use crate::state::StateDir;
+    use crate::station::Station;
+
+    #[test]
+    fn what_is_asked_for_ends_where_the_logbook_ended_when_it_was_asked() {
+        let dir = tempfile::tempdir().unwrap();
+        let settings = crate::config::parse(
+            "room.toml",
+            "[room]\nid = \"bai-chay\"\norg = \"quang-ninh\"\nname = \"x\"\n",
+        )
+        .unwrap();
+        let media = Program {
+            path: "/nowhere".into(),
+            args: vec![],
+            env: vec![],
+        };
+        let station = Station::open(settings, StateDir::new(dir.path().to_owned()), media).unwrap();
+        assert!(
+            missed(&station.book(), 1, u64::MAX).is_empty(),
+            "nothing was ever written"
+        );
+        for _ in 0..4 {
+            let (seq, sealed) = station.note("test", "ok", [].into()).unwrap();
+            let receipt = Receipt {
+                v: WIRE_VERSION,
+                org: station.settings.address.org.clone(),
+                room: station.settings.address.room.clone(),
+                iat: 0,
+                seq: Some(seq),
+                hash: sealed.hash,
+                received_ms: 0,
+                nonce: None,
+            };
+            assert!(station.receipt("a receipt", &receipt).unwrap());
+        }
+        assert_eq!(missed(&station.book(), 1, u64::MAX), 1..=4);
+        assert_eq!(missed(&station.book(), 2, 9), 2..=4);
+        station.note("test", "ok", [].into()).unwrap();
+        assert_eq!(
+            missed(&station.book(), 1, u64::MAX),
+            1..=4,
+            "the newest one waits and comes by itself"
+        );
     }
 }

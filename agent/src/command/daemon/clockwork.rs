@@ -3,6 +3,7 @@
 //! It looks again at the next moment, when the plan or a run changes, and at least once a minute, because a wall
 //! clock may step and no timer tells that.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,7 +14,7 @@ use super::manager::{Doing, Manager};
 use crate::calendar;
 use crate::front::{Front, Now};
 use crate::life::Pulse;
-use crate::logbook::Found;
+use crate::logbook::{BookBroken, Found};
 use crate::schedule::{self, Clocks, Due, Look, Made, Run, Seen};
 use crate::station::Order;
 
@@ -59,12 +60,13 @@ impl<C: Fn() -> Clocks> Clockwork<C> {
     pub(super) async fn follow(mut self, mut pulse: Pulse) {
         let mut now = self.front.watch();
         loop {
+            let running = now.borrow_and_update().running.is_some();
+            self.read(&mut pulse).await;
             // Here and not where the change wakes it: a run that ends at the same moment may wake it first.
             if self.plans.has_changed().unwrap_or(false) {
                 self.plans.mark_unchanged();
                 self.front.renew();
             }
-            let running = now.borrow_and_update().running.is_some();
             let clocks = (self.clocks)();
             let look = self.look(&clocks);
             let started = match &look.due {
@@ -92,7 +94,6 @@ impl<C: Fn() -> Clocks> Clockwork<C> {
         let meetings = calendar::meetings(plan.as_ref());
         self.started
             .retain(|run| meetings.iter().any(|planned| planned.id == run.meeting));
-        self.read();
         let runs = self.kept.iter().chain(&self.started);
         let made: Vec<Made> = runs.map(|run| run.by(clocks)).collect();
         schedule::look(&Seen {
@@ -105,24 +106,24 @@ impl<C: Fn() -> Clocks> Clockwork<C> {
         })
     }
 
-    /// Reads the logbook again where something was written in it.
-    fn read(&mut self) {
-        let station = &self.front.station;
-        let newest = station.book().head().map(|(seq, _)| seq);
+    /// Reads the logbook again where something was written in it, away from the program's loop.
+    async fn read(&mut self, pulse: &mut Pulse) {
+        let newest = self.front.station.book().head().map(|(seq, _)| seq);
         if newest == self.read_to {
             return;
         }
-        let mut runs = Vec::new();
-        let read = crate::logbook::each_report(&station.logbook_dir(), |found| {
-            if let Found::Report(report) = found {
-                runs.extend(Run::of(&report));
+        let dir = self.front.station.logbook_dir();
+        let mut reading = tokio::task::spawn_blocking(move || runs_in(&dir));
+        let read = loop {
+            tokio::select! {
+                read = &mut reading => break read,
+                () = pulse.beat() => {}
             }
-        });
-        match read {
-            Ok(()) => self.kept = runs,
-            Err(error) => {
-                tracing::error!(%error, "which checks were made before meetings cannot be read; those of this run of the program are known");
-            }
+        };
+        match read.map_err(|error| error.to_string()) {
+            Ok(Ok(runs)) => self.kept = runs,
+            Ok(Err(error)) => unread(&error.to_string()),
+            Err(error) => unread(&error),
         }
         self.read_to = newest;
     }
@@ -166,6 +167,21 @@ impl<C: Fn() -> Clocks> Clockwork<C> {
     }
 }
 
+/// The checks before meetings that a logbook has.
+fn runs_in(dir: &Path) -> Result<Vec<Run>, BookBroken> {
+    let mut runs = Vec::new();
+    crate::logbook::each_report(dir, |found| {
+        if let Found::Report(report) = found {
+            runs.extend(Run::of(&report));
+        }
+    })?;
+    Ok(runs)
+}
+
+fn unread(error: &str) {
+    tracing::error!(%error, "which checks were made before meetings cannot be read; those of this run of the program are known");
+}
+
 /// How long nothing changes by itself, as far as the wall clock can be believed.
 fn rest(look: &Look, now_ms: i64) -> Duration {
     look.next_ms.map_or(LONGEST_REST, |at_ms| {
@@ -189,7 +205,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::life::Part;
+    use crate::life::{Asker, Part};
     use crate::state::StateDir;
     use crate::station::Station;
 
@@ -315,6 +331,51 @@ mod tests {
         assert_eq!(one.follow(Expected::Nothing).await.len(), 2);
         one.wall_ms.store(START - 19 * MIN, Ordering::Relaxed);
         assert_eq!(one.follow(Expected::Nothing).await.len(), 2);
+    }
+
+    /// A test's loop is one thread: what blocks it lets nobody answer.
+    #[tokio::test]
+    async fn a_logbook_that_is_slow_to_read_holds_nothing_else_up() {
+        let slow = Boxed::new(&[], START);
+        let dir = slow.front.station.logbook_dir();
+        slow.front.station.note("test", "ok", [].into()).unwrap();
+        // Whoever reads this month waits for its writer.
+        let month = dir.join("2099-12.log");
+        let made = std::process::Command::new("mkfifo").arg(&month).status();
+        assert!(made.unwrap().success());
+        let asker = Asker::new();
+        let clockwork = Clockwork::new(
+            Arc::clone(&slow.front),
+            || Clocks {
+                wall_ms: START,
+                mono_ms: 0,
+                boot: String::new(),
+            },
+            Manager::of_this_program(Lang::Vi),
+        );
+        let (alive, is_alive) = std::sync::mpsc::channel();
+        // Open: it is being read now, until the writer is closed.
+        let writer = tokio::task::spawn_blocking(move || {
+            let _writer = std::fs::OpenOptions::new().write(true).open(month).unwrap();
+            is_alive.recv_timeout(Duration::from_secs(20)).is_ok()
+        });
+        let following = tokio::spawn(clockwork.follow(asker.pulse(Part::Clock)));
+        let (well, mut told) = tokio::sync::mpsc::unbounded_channel();
+        let asking = tokio::spawn(async move {
+            let now = crate::clock::instant;
+            let well = || well.send(()).unwrap();
+            asker
+                .keep_asking(&[Part::Clock], Duration::from_secs(3600), now, well)
+                .await;
+        });
+        told.recv().await.unwrap();
+        let _gone = alive.send(());
+        assert!(
+            writer.await.unwrap(),
+            "its part has answered while the logbook was read"
+        );
+        asking.abort();
+        following.abort();
     }
 
     #[tokio::test]
