@@ -346,13 +346,22 @@ impl Logbook {
         if from > to {
             return Ok(None);
         }
-        let known = |(first, last, _): &&(u64, u64, u64)| *first <= from && to <= *last;
-        if let Some((_, _, seq)) = self.declared.iter().find(known) {
-            return Ok(Some(*seq));
+        if let Some(seq) = self.declares(from, to) {
+            return Ok(Some(seq));
         }
         let at = (stamp, self.times.state(stamp));
         self.say_what_is_owed(key, at)?;
+        self.step_away_from(key, at, to)?;
         self.put_gap(key, at, from, to, write::DAMAGED).map(Some)
+    }
+
+    /// The gap entry that declares these numbers already. One that is itself among them cannot be read any more: it
+    /// answers for nothing from now on.
+    fn declares(&mut self, from: u64, to: u64) -> Option<u64> {
+        self.declared.retain(|(_, _, seq)| !(from..=to).contains(seq));
+        let mut declared = self.declared.iter();
+        let known = declared.find(|(first, last, _)| *first <= from && to <= *last);
+        known.map(|(_, _, seq)| *seq)
     }
 
     /// Keeps a receipt whose signature was verified. Only this takes an entry out of the outbox.
