@@ -36,14 +36,14 @@ fn address() -> RoomAddress {
     }
 }
 
-/// A key that has signed nothing: what others have signed is not verified at opening.
-fn nobody() -> VerifyingKey {
-    key().verifying()
+/// No key is known: what was signed is not verified at opening.
+fn nobody() -> Own {
+    Own::partly()
 }
 
 fn open(dir: &Path) -> Result<Logbook, LogbookError> {
     let room = Room::new(dir.join("reserve"), RESERVE);
-    Logbook::open_on(Arc::new(RealDisk), dir.to_owned(), address(), &nobody(), room)
+    Logbook::open_on(Arc::new(RealDisk), dir.to_owned(), address(), nobody(), room)
 }
 
 /// Walks these months with the protocol's own rule and gives every entry's number and text.
@@ -610,7 +610,7 @@ fn a_damaged_line_blinds_no_reader() {
     assert_eq!(runs[0].run, "c");
     assert!(runs_for(root.path(), "m-2").unwrap().is_empty());
     let seqs = |range, bytes| {
-        let Texts { found, rest } = texts(root.path(), range, bytes).unwrap();
+        let Texts { found, rest } = texts(root.path(), &nobody(), range, bytes).unwrap();
         (found.into_iter().map(|(seq, ..)| seq).collect::<Vec<_>>(), rest)
     };
     assert_eq!(seqs(1..=9, 1 << 20), (vec![1, 3], None));

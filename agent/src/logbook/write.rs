@@ -213,6 +213,7 @@ impl Logbook {
         claims: &C,
     ) -> Result<(u64, Sealed), LogbookError> {
         let sealed = seal(key, kind, claims)?;
+        self.own.add(&key.verifying());
         let month = Times::month(&self.month, stamp.wall_ms);
         let offset = match weight {
             Weight::Record => self.write_line(&month, &sealed.jws)?,
@@ -300,7 +301,11 @@ impl Logbook {
         jws: &str,
         certain: &mut Option<u64>,
     ) -> io::Result<u64> {
-        let mut line = Vec::with_capacity(jws.len() + 1);
+        let ragged = self.ragged.as_deref() == Some(path);
+        let mut line = Vec::with_capacity(jws.len() + 2);
+        if ragged {
+            line.push(b'\n');
+        }
         line.extend_from_slice(jws.as_bytes());
         line.push(b'\n');
         let mut file = self.disk.open(path, Opening::OrNew)?;
@@ -312,7 +317,10 @@ impl Logbook {
             self.disk.sync_dir(&self.dir)?;
             self.named = Some(month.to_owned());
         }
-        Ok(offset)
+        if ragged {
+            self.ragged = None;
+        }
+        Ok(offset + u64::from(ragged))
     }
 
     /// After a failed write: opens the file anew, cuts it back to where it is certain, and reads the newest entry back.

@@ -189,7 +189,7 @@ fn the_next_key_signs_only_when_the_hub_has_taken_both_halves() {
     // Until then everything is signed with the old key.
     station.note("test", "ok", [].into()).unwrap();
     assert_eq!(
-        logbook::newest_signer(&station.logbook_dir()).unwrap(),
+        logbook::newest_signer(&station.logbook_dir(), &station.book().own()).unwrap(),
         Some(old.clone())
     );
     assert!(
@@ -212,7 +212,7 @@ fn the_next_key_signs_only_when_the_hub_has_taken_both_halves() {
     assert!(station.trial().is_none() && station.trial_taken(trial.hash).is_none());
     station.note("test", "ok", [].into()).unwrap();
     assert_eq!(
-        logbook::newest_signer(&station.logbook_dir()).unwrap(),
+        logbook::newest_signer(&station.logbook_dir(), &station.book().own()).unwrap(),
         Some(next.clone())
     );
     drop(station);
@@ -300,7 +300,7 @@ fn a_power_cut_at_any_moment_is_gone_on_from() {
         assert_eq!(station.lost_key, None, "{moment}");
         let begun = station.keys().own;
         station.note("test", "ok", [].into()).unwrap();
-        let signer = logbook::newest_signer(&station.logbook_dir()).unwrap();
+        let signer = logbook::newest_signer(&station.logbook_dir(), &station.book().own()).unwrap();
         assert_eq!(signer, Some(begun.clone()), "{moment}: it works at once");
         // What is still under way needs no new order; where nothing was begun, or all is done, there is nothing.
         let under_way = station.keys().next.map(|(next, _)| next);
