@@ -170,8 +170,8 @@ impl Lines {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::disk::sim::{Lie, SimDisk};
     use crate::disk::Opening;
+    use crate::disk::sim::{Lie, SimDisk};
     use proptest::prelude::*;
 
     const PATH: &str = "/d/x";

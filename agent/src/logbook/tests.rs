@@ -1,5 +1,6 @@
 //! The logbook against power cuts, repetitions and clocks.
 
+mod damaged;
 mod exported;
 mod full;
 mod power;

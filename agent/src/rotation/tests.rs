@@ -323,6 +323,31 @@ fn a_power_cut_at_any_moment_is_gone_on_from() {
 }
 
 #[test]
+fn an_entry_with_a_key_that_was_never_the_boxs_is_damage_and_no_lost_key() {
+    let desk = Desk::new(true);
+    let before = desk.listed().len();
+    let month = fs::read_dir(desk.path().join("logbook")).unwrap().next();
+    let path = month.unwrap().unwrap().path();
+    let text = fs::read_to_string(&path).unwrap();
+    let newest = text.lines().last().unwrap();
+    // As a changed header would name it.
+    let claims: serde_json::Value = open_claims(newest);
+    let odd = seal(&desk.hub, Kind::Event, &claims).unwrap();
+    fs::write(&path, text.replace(newest, &odd.jws)).unwrap();
+    let station = desk.start();
+    assert_eq!(station.lost_key, None);
+    drop(station);
+    assert_eq!(desk.listed().len(), before, "nothing is said of keys");
+}
+
+fn open_claims(jws: &str) -> serde_json::Value {
+    bridgepoint_protocol::envelope::peek(jws.as_bytes())
+        .unwrap()
+        .claims()
+        .unwrap()
+}
+
+#[test]
 fn a_next_key_that_is_broken_costs_the_change_only() {
     let desk = Desk::new(true);
     state_file(&desk, key::NEXT, b"garbage");
