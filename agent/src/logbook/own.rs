@@ -37,7 +37,7 @@ impl Own {
     }
 
     /// None is known.
-    pub(super) fn partly() -> Self {
+    pub(crate) fn partly() -> Self {
         Self {
             keys: Vec::new(),
             partly: true,
