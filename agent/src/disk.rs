@@ -10,7 +10,7 @@ pub(crate) mod sim;
 use std::fmt::Debug;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::{DirBuilderExt as _, FileExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::FallocateFlags;
@@ -28,6 +28,12 @@ pub(crate) enum Opening {
 
 /// A disk, as far as the records need one.
 pub(crate) trait Disk: Debug + Send + Sync {
+    /// Opens a file to read in it, with its length. It need not be one that can be written.
+    ///
+    /// # Errors
+    /// What the system says.
+    fn look(&self, path: &Path) -> io::Result<(Box<dyn Looked>, u64)>;
+
     /// A whole file.
     ///
     /// # Errors
@@ -83,6 +89,15 @@ pub(crate) trait Disk: Debug + Send + Sync {
     fn free(&self, dir: &Path) -> io::Result<u64>;
 }
 
+/// A file that is open for reading.
+pub(crate) trait Looked: Debug + Send {
+    /// Up to `length` bytes from `offset` on: fewer at its end, none behind it.
+    ///
+    /// # Errors
+    /// What the system says.
+    fn read_at(&self, offset: u64, length: usize) -> io::Result<Vec<u8>>;
+}
+
 /// A file that is open for writing at its end.
 pub(crate) trait DiskFile: Debug + Send {
     /// Its length, bytes.
@@ -124,6 +139,12 @@ pub(crate) struct RealDisk;
 struct RealFile(File);
 
 impl Disk for RealDisk {
+    fn look(&self, path: &Path) -> io::Result<(Box<dyn Looked>, u64)> {
+        let file = File::open(path)?;
+        let length = file.metadata()?.len();
+        Ok((Box::new(RealFile(file)), length))
+    }
+
     fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
         fs::read(path)
     }
@@ -174,6 +195,23 @@ impl Disk for RealDisk {
     }
 }
 
+impl Looked for RealFile {
+    fn read_at(&self, offset: u64, length: usize) -> io::Result<Vec<u8>> {
+        let mut bytes = vec![0; length];
+        let mut read = 0;
+        while let Some(rest) = bytes.get_mut(read..).filter(|rest| !rest.is_empty()) {
+            match self.0.read_at(rest, offset + read as u64) {
+                Ok(0) => break,
+                Ok(more) => read += more,
+                Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+                Err(e) => return Err(e),
+            }
+        }
+        bytes.truncate(read);
+        Ok(bytes)
+    }
+}
+
 impl DiskFile for RealFile {
     fn length(&self) -> io::Result<u64> {
         Ok(self.0.metadata()?.len())
@@ -207,6 +245,20 @@ pub(crate) fn is_full(error: &io::Error) -> bool {
         error.kind(),
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded
     )
+}
+
+/// Whether what a file holds is damaged or gone: not that the system had no means to read it just now.
+pub(crate) fn is_damage(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof | io::ErrorKind::NotFound
+    ) || [
+        rustix::io::Errno::IO,
+        rustix::io::Errno::BADMSG,
+        rustix::io::Errno::UCLEAN,
+    ]
+    .iter()
+    .any(|errno| error.raw_os_error() == Some(errno.raw_os_error()))
 }
 
 /// Creates a directory so that it is still there after a power cut.
@@ -277,7 +329,10 @@ mod tests {
         file.append(b"one two").unwrap();
         file.sync().unwrap();
         assert_eq!(RealDisk.read_at(&path, 4, 3).unwrap(), b"two");
-        assert!(RealDisk.read_at(&path, 4, 4).is_err());
+        assert!(is_damage(&RealDisk.read_at(&path, 4, 4).unwrap_err()));
+        let (looked, length) = RealDisk.look(&path).unwrap();
+        assert_eq!((looked.read_at(4, 9).unwrap(), length), (b"two".to_vec(), 7));
+        assert_eq!(looked.read_at(9, 9).unwrap(), b"");
         file.set_length(3).unwrap();
         assert_eq!(RealDisk.read(&path).unwrap(), b"one");
         assert!(RealDisk.open(&path, Opening::New).is_err());

@@ -8,8 +8,10 @@
 //! `times` judges the clock.
 
 mod export;
+mod lines;
 mod load;
 mod missing;
+mod own;
 mod read;
 mod room;
 #[cfg(test)]
@@ -29,6 +31,7 @@ use serde::Serialize;
 
 pub(crate) use export::{Days, ExportError, export};
 pub(crate) use missing::Whole;
+pub(crate) use own::Own;
 pub(crate) use read::walk;
 pub(crate) use read::{
     BookBroken, Found, Listed, Texts, each_report, events_of, last_full_report, list, newest_signer,
@@ -104,6 +107,11 @@ pub(crate) enum LogbookError {
 }
 
 impl LogbookError {
+    /// What was kept is damaged or gone. Where it only could not be read just now it may be read the next time.
+    pub(crate) fn is_damage(&self) -> bool {
+        matches!(self, Self::Io { error, .. } if crate::disk::is_damage(error))
+    }
+
     fn is_full(&self) -> bool {
         match self {
             Self::Io { error, .. } => crate::disk::is_full(error),
@@ -150,6 +158,7 @@ pub(crate) struct Logbook {
     disk: Arc<dyn Disk>,
     dir: PathBuf,
     address: RoomAddress,
+    own: Own,
     head: Option<Head>,
     times: Times,
     month: String,
@@ -168,6 +177,8 @@ pub(crate) struct Logbook {
     named: Option<String>,
     /// A file that a write failed on, and the length up to which it is certain.
     doubtful: Option<(PathBuf, u64)>,
+    /// A file that ends in damage without a line feed.
+    ragged: Option<PathBuf>,
     trouble: Option<String>,
 }
 
@@ -202,7 +213,8 @@ const RESERVE: u64 = 1 << 20;
 impl Logbook {
     /// Opens the logbook of a state directory, creating it where it is missing. A last line that was cut off by a power
     /// cut is removed: it was never told to anybody. Lines that cannot be read stay where they are: the chain goes on after
-    /// the newest entry that can, with numbers that were never used, and a gap entry says which were. `own` is the box's key.
+    /// the newest entry that can, with numbers that were never used, and a gap entry says which were. `own` is the key
+    /// that signs; the box's former ones are listed in the state directory.
     ///
     /// # Errors
     /// [`LogbookError`].
@@ -212,6 +224,7 @@ impl Logbook {
         own: &VerifyingKey,
     ) -> Result<Self, LogbookError> {
         let room = Room::new(state.join("reserve"), RESERVE);
+        let own = Own::listed(state, own);
         Self::open_on(Arc::new(RealDisk), state.join("logbook"), address, own, room)
     }
 
@@ -220,7 +233,7 @@ impl Logbook {
         disk: Arc<dyn Disk>,
         dir: PathBuf,
         address: RoomAddress,
-        own: &VerifyingKey,
+        own: Own,
         room: Room,
     ) -> Result<Self, LogbookError> {
         let unsure = match create_durable_dir(&*disk, &dir) {
@@ -234,6 +247,7 @@ impl Logbook {
             disk,
             dir,
             address,
+            own,
             head: None,
             times: Times::default(),
             month: String::new(),
@@ -246,12 +260,13 @@ impl Logbook {
             owed: Owed::default(),
             named: None,
             doubtful: None,
+            ragged: None,
             trouble: None,
         };
         if let Some(error) = unsure {
             book.troubled(&book.dir.clone(), &error);
         }
-        book.load(own)?;
+        book.load()?;
         book.look_for_room();
         Ok(book)
     }
@@ -351,13 +366,22 @@ impl Logbook {
         if from > to {
             return Ok(None);
         }
-        let known = |(first, last, _): &&(u64, u64, u64)| *first <= from && to <= *last;
-        if let Some((_, _, seq)) = self.declared.iter().find(known) {
-            return Ok(Some(*seq));
+        if let Some(seq) = self.declares(from, to) {
+            return Ok(Some(seq));
         }
         let at = (stamp, self.times.state(stamp));
         self.say_what_is_owed(key, at)?;
+        self.step_away_from(key, at, to)?;
         self.put_gap(key, at, from, to, write::DAMAGED).map(Some)
+    }
+
+    /// The gap entry that declares these numbers already. One that is itself among them cannot be read any more: it
+    /// answers for nothing from now on.
+    fn declares(&mut self, from: u64, to: u64) -> Option<u64> {
+        self.declared.retain(|(_, _, seq)| !(from..=to).contains(seq));
+        let mut declared = self.declared.iter();
+        let known = declared.find(|(first, last, _)| *first <= from && to <= *last);
+        known.map(|(_, _, seq)| *seq)
     }
 
     /// Keeps a receipt whose signature was verified. Only this takes an entry out of the outbox.
@@ -422,10 +446,16 @@ impl Logbook {
             .chain(others.filter(move |seq| Some(*seq) != live))
     }
 
-    /// A waiting entry with its text.
+    /// The keys that what stands in the logbook is verified with.
+    pub(crate) fn own(&self) -> Own {
+        self.own.clone()
+    }
+
+    /// A waiting entry with its text, as it was signed.
     ///
     /// # Errors
-    /// [`LogbookError`] when its file cannot be read.
+    /// [`LogbookError`] when its file cannot be read, or does not hold it as it was written: then it
+    /// [is damaged](LogbookError::is_damage).
     pub(crate) fn outgoing(&self, seq: u64) -> Result<Option<Outgoing>, LogbookError> {
         let Some(waiting) = self.waiting.get(&seq) else {
             return Ok(None);
@@ -433,7 +463,14 @@ impl Logbook {
         let path = self.path(&waiting.month);
         let read = self.disk.read_at(&path, waiting.offset, waiting.length);
         let jws = read
-            .and_then(|text| String::from_utf8(text).map_err(io::Error::other))
+            .and_then(|text| {
+                let text = String::from_utf8(text).ok();
+                let same = text.filter(|text| EntryHash::of(text) == waiting.hash);
+                same.ok_or_else(|| {
+                    let why = format!("entry {seq} is not read back as it was written");
+                    io::Error::new(io::ErrorKind::InvalidData, why)
+                })
+            })
             .map_err(|error| LogbookError::Io {
                 path: path.clone(),
                 error,

@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 use crate::clock;
 use crate::key::known::Known;
 use crate::key::{self, KeyError};
-use crate::logbook::{self, BookBroken, LogbookError};
+use crate::logbook::{self, BookBroken, LogbookError, Own};
 use crate::said::{Said, Say};
 use crate::state::StateDir;
 use crate::station::Station;
@@ -111,10 +111,11 @@ pub(crate) struct Found {
 /// [`KeyError`].
 pub(crate) fn find(state: &StateDir, logbook: &Path) -> Result<Found, KeyError> {
     let mut key = key::load_or_make(state)?;
-    let newest = logbook::newest_signer(logbook).unwrap_or_else(|error| {
-        tracing::error!(%error, "whose the newest entry is cannot be read");
-        None
-    });
+    let newest =
+        logbook::newest_signer(logbook, &Own::listed(state, &key.verifying())).unwrap_or_else(|error| {
+            tracing::error!(%error, "whose the newest entry is cannot be read");
+            None
+        });
     // A next key that has signed was put in place already, and the power went before the disk had it.
     let signed_by_next = key::next(state).ok().flatten();
     if signed_by_next.is_some_and(|next| newest.as_ref() == Some(next.kid()) && next.kid() != key.kid()) {

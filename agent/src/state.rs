@@ -80,19 +80,33 @@ impl StateDir {
     /// [`LockError`].
     pub(crate) fn lock(&self) -> Result<StateLock, LockError> {
         let wrong = |e| LockError::Io(self.dir.clone(), e);
-        create_dir(&self.dir).map_err(wrong)?;
-        let file = OpenOptions::new()
+        match create_dir(&self.dir) {
+            // Where nothing can be made durable any more what is there can still be used.
+            Err(e) if e.kind() == io::ErrorKind::ReadOnlyFilesystem && self.dir.is_dir() => {}
+            made => made.map_err(wrong)?,
+        }
+        let path = self.join("lock");
+        let opened = OpenOptions::new()
             .create(true)
             .truncate(false)
             .write(true)
             .mode(0o600)
-            .open(self.join("lock"))
-            .map_err(wrong)?;
+            .open(&path);
+        let file = or_as_it_is(&path, opened).map_err(wrong)?;
         match rustix::fs::flock(&file, rustix::fs::FlockOperation::NonBlockingLockExclusive) {
             Ok(()) => Ok(StateLock(file)),
             Err(rustix::io::Errno::WOULDBLOCK) => Err(LockError::Taken(self.dir.clone())),
             Err(e) => Err(wrong(e.into())),
         }
+    }
+}
+
+/// A disk that the system has made read-only after a fault stops no check: the file is opened as it is, which is enough
+/// for a lock.
+fn or_as_it_is(path: &Path, opened: io::Result<File>) -> io::Result<File> {
+    match opened {
+        Err(e) if e.kind() == io::ErrorKind::ReadOnlyFilesystem => File::open(path),
+        other => other,
     }
 }
 
@@ -129,6 +143,21 @@ mod tests {
             fs::metadata(state.path()).unwrap().permissions().mode() & 0o777,
             0o700
         );
+    }
+
+    #[test]
+    fn a_disk_that_was_made_read_only_still_gives_the_lock() {
+        let root = tempfile::tempdir().unwrap();
+        let state = StateDir::new(root.path().to_owned());
+        drop(state.lock().unwrap());
+        let refused = || Err(io::ErrorKind::ReadOnlyFilesystem.into());
+        let path = state.join("lock");
+        let file = or_as_it_is(&path, refused()).unwrap();
+        rustix::fs::flock(&file, rustix::fs::FlockOperation::NonBlockingLockExclusive).unwrap();
+        assert!(matches!(state.lock(), Err(LockError::Taken(_))));
+        assert!(or_as_it_is(&state.join("none"), refused()).is_err());
+        let other = or_as_it_is(&path, Err(io::ErrorKind::PermissionDenied.into()));
+        assert_eq!(other.unwrap_err().kind(), io::ErrorKind::PermissionDenied);
     }
 
     #[test]

@@ -454,7 +454,10 @@ impl Driver {
                 Err(error) => {
                     tracing::error!(%error, "an entry cannot be read back");
                     self.set_aside(seq, Why::Unreadable);
-                    if let Err(error) = self.station.declare_missing(seq, seq) {
+                    // What cannot be read just now is not missing.
+                    if error.is_damage()
+                        && let Err(error) = self.station.declare_missing(seq, seq)
+                    {
                         tracing::error!(%error, seq, "it could not be declared missing");
                     }
                     continue;
@@ -480,7 +483,8 @@ impl Driver {
             }
         }
         let station = &self.station;
-        self.resend.read_on(|| station.logbook_dir());
+        self.resend
+            .read_on(|| (station.logbook_dir(), station.book().own()));
     }
 
     fn offer_enrolment(&mut self, session: &mut Session, enrolled: bool) {

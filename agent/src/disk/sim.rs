@@ -12,7 +12,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard};
 
-use super::{Disk, DiskFile, Opening};
+use super::{Disk, DiskFile, Looked, Opening};
 
 const SECTOR: usize = 512;
 
@@ -87,6 +87,9 @@ struct Inner {
     power_goes_at: Option<u64>,
     fails_at: Option<u64>,
     off: bool,
+    /// Files with a sector that is never given, and where.
+    bad: Vec<(usize, usize)>,
+    read_only: bool,
 }
 
 /// The simulated disk. Clones are the same disk.
@@ -146,6 +149,8 @@ impl SimDisk {
             power_goes_at: None,
             fails_at: None,
             off: false,
+            bad: Vec::new(),
+            read_only: false,
         })))
     }
 
@@ -183,6 +188,18 @@ impl SimDisk {
         change(&mut file.seen);
         file.durable = file.seen.clone();
         file.pending.clear();
+    }
+
+    /// The sector at this place is never given again.
+    pub(crate) fn bad_block(&self, path: &Path, at: usize) {
+        let mut inner = self.inner();
+        let inode = inner.names[path];
+        inner.bad.push((inode, at));
+    }
+
+    /// The system has taken the disk's fault for a reason to write nothing more.
+    pub(crate) fn read_only(&self, is: bool) {
+        self.inner().read_only = is;
     }
 
     /// Whether the power is off.
@@ -252,6 +269,27 @@ impl Inner {
             .sum()
     }
 
+    /// An operation that writes.
+    fn writing(&mut self) -> io::Result<()> {
+        self.operation()?;
+        if self.read_only {
+            return Err(io::ErrorKind::ReadOnlyFilesystem.into());
+        }
+        Ok(())
+    }
+
+    fn given(&mut self, inode: usize, from: usize, length: usize) -> io::Result<Vec<u8>> {
+        self.operation()?;
+        self.write_late(inode);
+        let seen = &self.files[inode].seen;
+        let range = from.min(seen.len())..(from + length).min(seen.len());
+        let touches = |at: usize| at < range.end && range.start < at + SECTOR;
+        if self.bad.iter().any(|(bad, at)| *bad == inode && touches(*at)) {
+            return Err(io::Error::from_raw_os_error(5));
+        }
+        Ok(seen[range].to_vec())
+    }
+
     fn inode(&self, path: &Path) -> io::Result<usize> {
         self.names
             .get(path)
@@ -278,25 +316,35 @@ impl Inner {
 }
 
 impl Disk for SimDisk {
-    fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
+    fn look(&self, path: &Path) -> io::Result<(Box<dyn Looked>, u64)> {
         let mut inner = self.inner();
         inner.operation()?;
         let inode = inner.inode(path)?;
         inner.write_late(inode);
-        Ok(inner.files[inode].seen.clone())
+        let length = inner.files[inode].seen.len() as u64;
+        let disk = self.clone();
+        Ok((Box::new(SimFile { disk, inode }), length))
+    }
+
+    fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
+        let mut inner = self.inner();
+        let inode = inner.inode(path)?;
+        inner.given(inode, 0, usize::MAX / 4)
     }
 
     fn read_at(&self, path: &Path, offset: u64, length: usize) -> io::Result<Vec<u8>> {
-        let text = self.read(path)?;
-        let from = offset as usize;
-        text.get(from..from + length)
-            .map(<[u8]>::to_vec)
-            .ok_or_else(|| io::Error::from(io::ErrorKind::UnexpectedEof))
+        let mut inner = self.inner();
+        let inode = inner.inode(path)?;
+        let given = inner.given(inode, offset as usize, length)?;
+        if given.len() < length {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        Ok(given)
     }
 
     fn open(&self, path: &Path, opening: Opening) -> io::Result<Box<dyn DiskFile>> {
         let mut inner = self.inner();
-        inner.operation()?;
+        inner.writing()?;
         let inode = match (inner.inode(path), opening) {
             (Ok(_), Opening::New) => return Err(io::ErrorKind::AlreadyExists.into()),
             (Ok(inode), _) => inode,
@@ -317,7 +365,7 @@ impl Disk for SimDisk {
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
         let mut inner = self.inner();
-        inner.operation()?;
+        inner.writing()?;
         let inode = inner.inode(from)?;
         inner.names.remove(from);
         inner.names.insert(to.to_owned(), inode);
@@ -329,7 +377,7 @@ impl Disk for SimDisk {
 
     fn remove(&self, path: &Path) -> io::Result<()> {
         let mut inner = self.inner();
-        inner.operation()?;
+        inner.writing()?;
         inner.inode(path)?;
         inner.names.remove(path);
         inner.pending_names.push(Naming::Gone(path.to_owned()));
@@ -380,6 +428,12 @@ impl Disk for SimDisk {
         let mut inner = self.inner();
         inner.operation()?;
         Ok(inner.capacity.saturating_sub(inner.used()) as u64)
+    }
+}
+
+impl Looked for SimFile {
+    fn read_at(&self, offset: u64, length: usize) -> io::Result<Vec<u8>> {
+        self.disk.inner().given(self.inode, offset as usize, length)
     }
 }
 

@@ -5,12 +5,14 @@ use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 
 use bridgepoint_protocol::claims::{Event, Report};
-use bridgepoint_protocol::envelope::{Kid, Kind, VerifyingKey, peek};
+use bridgepoint_protocol::envelope::{Kid, Kind, Unopened, VerifyingKey, peek};
 use bridgepoint_protocol::logbook::{Keys, Line, LineError, Walk, read_unverified};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
+use super::lines::Lines;
 use super::missing::Whole;
+use super::own::Own;
 use crate::disk::{Disk as _, RealDisk};
 use crate::said::{Said, Say};
 
@@ -142,7 +144,7 @@ pub(crate) fn walk(dir: &Path, agent: &[VerifyingKey], hub: &[VerifyingKey]) -> 
 fn walk_to(
     dir: &Path,
     (agent, hub): (&[VerifyingKey], &[VerifyingKey]),
-    whole: Option<&Whole>,
+    up_to: Option<&Whole>,
 ) -> Result<Walk, Fault> {
     let unreadable = |file: &Path, error: io::Error| Fault {
         file: file.to_owned(),
@@ -151,23 +153,33 @@ fn walk_to(
     };
     let mut walk = Walk::default();
     for (month, path) in months(dir).map_err(|e| unreadable(dir, e))? {
-        if whole.is_some_and(|whole| month > whole.month) {
+        if up_to.is_some_and(|up_to| month > up_to.month) {
             break;
         }
-        let mut text = std::fs::read(&path).map_err(|e| unreadable(&path, e))?;
-        if let Some(whole) = whole.filter(|whole| month == whole.month) {
-            text.truncate(usize::try_from(whole.length).unwrap_or(usize::MAX));
-        }
-        for (number, line) in (1_u64..).zip(text.split_inclusive(|b| *b == b'\n')) {
+        let length = up_to
+            .filter(|up_to| month == up_to.month)
+            .map(|up_to| up_to.length);
+        let mut lines = Lines::open(&RealDisk, &path).map_err(|e| unreadable(&path, e))?;
+        let mut number = 0;
+        while let Some(line) = lines.next() {
+            if length.is_some_and(|length| line.offset >= length) {
+                break;
+            }
+            number += 1;
             // On the box's own disk a line without its end was never told to anybody, even when it is whole.
-            let whole = line.strip_suffix(b"\n").ok_or(LineError::CutOff);
-            whole
+            let whole = line.ended.then_some(line.text).ok_or(LineError::CutOff);
+            let stepped = whole
                 .and_then(|whole| walk.step(whole, Keys { agent, hub }))
                 .map_err(|why| Fault {
                     file: path.clone(),
                     line: number,
                     why: Ok(why),
-                })?;
+                });
+            // A place that the disk does not give is told with what the disk said.
+            if let Some(error) = lines.failed.take() {
+                return Err(unreadable(&path, error));
+            }
+            stepped?;
         }
     }
     Ok(walk)
@@ -290,15 +302,25 @@ pub(crate) struct Texts {
     pub(crate) rest: Option<RangeInclusive<u64>>,
 }
 
-/// The texts of the entries in `range`, up to `bytes` of them and at least one. One that cannot be read is left out, and
-/// told in the log.
+/// The texts of the entries in `range`, up to `bytes` of them and at least one. One that cannot be read, or that the box's
+/// `own` keys have not signed so, is left out and told in the log.
 ///
 /// # Errors
-/// [`BookBroken`] when there is nothing to read from.
-pub(crate) fn texts(dir: &Path, range: RangeInclusive<u64>, bytes: usize) -> Result<Texts, BookBroken> {
+/// [`BookBroken`] when a file cannot be opened: what is in it is not known then.
+pub(crate) fn texts(
+    dir: &Path,
+    own: &Own,
+    range: RangeInclusive<u64>,
+    bytes: usize,
+) -> Result<Texts, BookBroken> {
     let (mut texts, mut taken) = (Texts::default(), 0);
+    let mut unopened = None;
     each_line(&all(dir)?, |read| match read {
         Ok((Line::Entry(entry), text)) if range.contains(&entry.seq) && texts.rest.is_none() => {
+            if let Err(why) = own.read(text) {
+                tracing::error!(entry = entry.seq, %why, "an entry of the logbook was changed and is not sent");
+                return;
+            }
             if taken > 0 && taken + text.len() > bytes {
                 texts.rest = Some(entry.seq..=*range.end());
                 return;
@@ -308,9 +330,10 @@ pub(crate) fn texts(dir: &Path, range: RangeInclusive<u64>, bytes: usize) -> Res
             texts.found.push((entry.seq, entry.kind, text));
         }
         Ok(_) => {}
+        Err(damage) if damage.line == 0 => unopened = Some(damage),
         Err(damage) => tell(&damage),
     });
-    Ok(texts)
+    unopened.map_or(Ok(texts), Err)
 }
 
 /// An event of the logbook, and whose word it is.
@@ -356,20 +379,24 @@ pub(crate) fn events_of(dir: &Path, kind: &str) -> Result<Vec<SignedEvent>, Book
     Ok(found)
 }
 
-/// The key that the newest entry's envelope names. Reads from the newest month back, and no further than where one stands.
+/// The key that the newest entry's envelope names, of those that are among the box's `own`: another is damage. Reads from
+/// the newest month back, and no further than where one stands.
 ///
 /// # Errors
 /// [`BookBroken`] when there is nothing to read from.
-pub(crate) fn newest_signer(dir: &Path) -> Result<Option<Kid>, BookBroken> {
+pub(crate) fn newest_signer(dir: &Path, own: &Own) -> Result<Option<Kid>, BookBroken> {
     for month in all(dir)?.iter().rev() {
         let mut newest = None;
         each_line(std::slice::from_ref(month), |read| {
-            if let Ok((Line::Entry(_), text)) = read {
-                newest = Some(text.to_vec());
+            if let Ok((Line::Entry(_), text)) = read
+                && let Ok(signed) = Unopened::read(text)
+                && own.may_have(signed.kid())
+            {
+                newest = Some(signed.kid().clone());
             }
         });
-        if let Some(signed) = newest.and_then(|text| peek(&text).ok()) {
-            return Ok(Some(signed.kid));
+        if newest.is_some() {
+            return Ok(newest);
         }
     }
     Ok(None)
@@ -400,19 +427,22 @@ pub(super) fn damage(file: &Path, line: u64, why: String) -> BookBroken {
     }
 }
 
-/// Hands over every line of these files with its text, in order, without verifying any; and each that cannot be read.
+/// Hands over every line of these files with its text, in order, without verifying any; and each that cannot be read, as
+/// line 0 a file that cannot be opened. What is being written just now is not looked at.
 fn each_line(files: &[PathBuf], mut take: impl FnMut(Result<(Line, &[u8]), BookBroken>)) {
     for path in files {
-        let text = match std::fs::read(path) {
-            Ok(text) => text,
+        let mut lines = match Lines::open(&RealDisk, path) {
+            Ok(lines) => lines,
             Err(error) => {
                 take(Err(damage(path, 0, error.to_string())));
                 continue;
             }
         };
-        for (number, line) in (1_u64..).zip(text.split(|b| *b == b'\n')) {
-            if !line.is_empty() {
-                let read = read_unverified(line).map(|read| (read, line));
+        let mut number = 0;
+        while let Some(line) = lines.next() {
+            number += 1;
+            if !line.text.is_empty() && !line.is_unfinished() {
+                let read = read_unverified(line.text).map(|read| (read, line.text));
                 take(read.map_err(|why| damage(path, number, why.to_string())));
             }
         }

@@ -1,11 +1,13 @@
 //! The logbook against power cuts, repetitions and clocks.
 
+mod damaged;
 mod exported;
 mod full;
 mod power;
 
 use std::path::Path;
 
+use bridgepoint_protocol::chain::{self, Neighbours, Placement};
 use bridgepoint_protocol::claims::{ClockState, Event, Gap};
 use bridgepoint_protocol::envelope::{VerifyingKey, seal};
 use bridgepoint_protocol::logbook::{Keys, Line, Walk, read_unverified};
@@ -35,14 +37,14 @@ fn address() -> RoomAddress {
     }
 }
 
-/// A key that has signed nothing: what others have signed is not verified at opening.
-fn nobody() -> VerifyingKey {
-    key().verifying()
+/// No key is known: what was signed is not verified at opening.
+fn nobody() -> Own {
+    Own::partly()
 }
 
 fn open(dir: &Path) -> Result<Logbook, LogbookError> {
     let room = Room::new(dir.join("reserve"), RESERVE);
-    Logbook::open_on(Arc::new(RealDisk), dir.to_owned(), address(), &nobody(), room)
+    Logbook::open_on(Arc::new(RealDisk), dir.to_owned(), address(), nobody(), room)
 }
 
 /// Walks these months with the protocol's own rule and gives every entry's number and text.
@@ -375,6 +377,91 @@ fn what_the_hub_asks_for_and_cannot_be_read_is_declared_once() {
     assert_eq!(book.head().unwrap().0, 6);
 }
 
+/// What the hub makes of what stands here from `from` on, when it holds the `first` ones.
+fn placed(book: &Logbook, first: &[Sealed], from: u64) -> Vec<Placement> {
+    let mut held: BTreeMap<u64, EntryHash> =
+        (1..).zip(first).map(|(seq, sealed)| (seq, sealed.hash)).collect();
+    let mut placements = Vec::new();
+    for seq in from..=book.head().unwrap().0 {
+        let out = book.outgoing(seq).unwrap().unwrap();
+        let link: EntryLink = claims_of(&out.jws);
+        let gap = (out.kind == Kind::Gap).then(|| claims_of::<Gap>(&out.jws));
+        let declared = gap.and_then(|gap| gap.declared());
+        let before = chain::follows(seq, declared.as_ref());
+        let around = Neighbours {
+            before: held.get(&before).copied(),
+            below: held.keys().next_back().copied(),
+            ..Neighbours::default()
+        };
+        let link = chain::Link {
+            seq,
+            prev: link.prev,
+            hash: out.hash,
+        };
+        placements.push(chain::place(&link, before, &around));
+        held.insert(seq, out.hash);
+    }
+    placements
+}
+
+#[test]
+fn the_newest_entry_is_declared_without_a_fork() {
+    for (from, to) in [(4, 4), (1, 4)] {
+        let root = tempfile::tempdir().unwrap();
+        let agent = key();
+        let mut book = open(root.path()).unwrap();
+        let mut append = |at: i64| {
+            let now = stamp(NOVEMBER + at, at as u64);
+            book.append(&agent, Kind::Report, &now, claims).unwrap().1
+        };
+        let first: Vec<Sealed> = (0..4).map(&mut append).collect();
+        let now = stamp(NOVEMBER + 5, 5);
+        let gap = book.declare_missing(&agent, &now, from, to).unwrap();
+        assert_eq!(gap, Some(6), "an event stands between");
+        assert_eq!(
+            word(&book.outgoing(5).unwrap().unwrap().jws),
+            "host.logbook-degraded"
+        );
+        assert!(book.condition().trouble.unwrap().contains("entry 4"));
+        // The hub has the first three.
+        let ahead = Placement::Ahead { missing: 4..=4 };
+        assert_eq!(placed(&book, &first[..3], 5), [ahead, Placement::Accept]);
+        assert_eq!(
+            book.declare_missing(&agent, &now, from, to).unwrap(),
+            Some(6),
+            "once"
+        );
+    }
+}
+
+#[test]
+fn a_gap_entry_that_cannot_be_read_answers_for_nothing() {
+    let root = tempfile::tempdir().unwrap();
+    let agent = key();
+    let mut book = open(root.path()).unwrap();
+    let append = |book: &mut Logbook, at: i64| {
+        let now = stamp(NOVEMBER + at, at as u64);
+        book.append(&agent, Kind::Report, &now, claims).unwrap().0
+    };
+    for at in 0..4 {
+        append(&mut book, at);
+    }
+    let now = stamp(NOVEMBER + 5, 5);
+    assert_eq!(book.declare_missing(&agent, &now, 2, 2).unwrap(), Some(5));
+    append(&mut book, 6);
+    assert_eq!(book.declare_missing(&agent, &now, 5, 5).unwrap(), Some(7));
+    assert_eq!(book.declare_missing(&agent, &now, 2, 2).unwrap(), Some(8), "anew");
+    assert_eq!(book.declare_missing(&agent, &now, 5, 5).unwrap(), Some(7));
+    // The same after the program's end, with that line damaged.
+    let path = root.path().join("2025-11.log");
+    let text = std::fs::read_to_string(&path).unwrap();
+    let lines: Vec<&str> = text.lines().collect();
+    std::fs::write(&path, text.replace(lines[4], "damaged")).unwrap();
+    let mut book = open(root.path()).unwrap();
+    assert_eq!(book.declare_missing(&agent, &now, 2, 2).unwrap(), Some(8));
+    assert_eq!(book.declare_missing(&agent, &now, 5, 5).unwrap(), Some(7));
+}
+
 #[test]
 fn the_numbers_between_are_told_as_runs() {
     assert_eq!(absent(1, 6, [2, 5]), [(1, 1), (3, 4), (6, 6)]);
@@ -524,7 +611,7 @@ fn a_damaged_line_blinds_no_reader() {
     assert_eq!(runs[0].run, "c");
     assert!(runs_for(root.path(), "m-2").unwrap().is_empty());
     let seqs = |range, bytes| {
-        let Texts { found, rest } = texts(root.path(), range, bytes).unwrap();
+        let Texts { found, rest } = texts(root.path(), &nobody(), range, bytes).unwrap();
         (found.into_iter().map(|(seq, ..)| seq).collect::<Vec<_>>(), rest)
     };
     assert_eq!(seqs(1..=9, 1 << 20), (vec![1, 3], None));

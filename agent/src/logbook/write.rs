@@ -24,6 +24,8 @@ const DISK_FULL: &str = "disk-full";
 pub(super) const OWN_EVENT: &str = "logbook";
 /// `code` of the event that the reserve was given away.
 pub(super) const FULL: &str = "host.logbook-full";
+/// `code` of the event that the disk fails.
+const DEGRADED: &str = "host.logbook-degraded";
 /// `code` of the event that there is room again.
 pub(super) const ROOM: &str = "host.logbook-room";
 
@@ -79,7 +81,7 @@ impl Logbook {
         }
         if self.owed.trouble && !self.room.is_given_away() {
             let params = [("why", json!(self.trouble))];
-            let code = (OWN_EVENT, "host.logbook-degraded");
+            let code = (OWN_EVENT, DEGRADED);
             self.owed.trouble = self.put_event(key, at, code, params).is_err();
         }
         if let Some(step) = step {
@@ -105,6 +107,23 @@ impl Logbook {
         }
         let params = [("free_bytes", json!(self.free()))];
         self.owed.full = self.put_event(key, at, (OWN_EVENT, FULL), params).is_err();
+    }
+
+    /// Where the newest entry is the last of those that cannot be read: an event behind it. A gap entry that stands
+    /// directly after what it declares would have to name the last one before, and what stands here names this one.
+    pub(super) fn step_away_from(
+        &mut self,
+        key: &SigningKey,
+        at: (&Stamp, ClockState),
+        to: u64,
+    ) -> Result<(), LogbookError> {
+        if self.head.as_ref().is_none_or(|head| head.seq != to) {
+            return Ok(());
+        }
+        let why = format!("entry {to} is not read back as it was written");
+        self.put_event(key, at, (OWN_EVENT, DEGRADED), [("why", json!(why))])?;
+        self.trouble = Some(why);
+        Ok(())
     }
 
     /// An event about the logbook or the clock.
@@ -194,6 +213,7 @@ impl Logbook {
         claims: &C,
     ) -> Result<(u64, Sealed), LogbookError> {
         let sealed = seal(key, kind, claims)?;
+        self.own.add(&key.verifying());
         let month = Times::month(&self.month, stamp.wall_ms);
         let offset = match weight {
             Weight::Record => self.write_line(&month, &sealed.jws)?,
@@ -281,7 +301,11 @@ impl Logbook {
         jws: &str,
         certain: &mut Option<u64>,
     ) -> io::Result<u64> {
-        let mut line = Vec::with_capacity(jws.len() + 1);
+        let ragged = self.ragged.as_deref() == Some(path);
+        let mut line = Vec::with_capacity(jws.len() + 2);
+        if ragged {
+            line.push(b'\n');
+        }
         line.extend_from_slice(jws.as_bytes());
         line.push(b'\n');
         let mut file = self.disk.open(path, Opening::OrNew)?;
@@ -293,7 +317,10 @@ impl Logbook {
             self.disk.sync_dir(&self.dir)?;
             self.named = Some(month.to_owned());
         }
-        Ok(offset)
+        if ragged {
+            self.ragged = None;
+        }
+        Ok(offset + u64::from(ragged))
     }
 
     /// After a failed write: opens the file anew, cuts it back to where it is certain, and reads the newest entry back.

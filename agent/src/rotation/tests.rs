@@ -196,7 +196,7 @@ fn the_next_key_signs_only_when_the_hub_has_taken_both_halves() {
     // Until then everything is signed with the old key.
     station.note("test", "ok", [].into()).unwrap();
     assert_eq!(
-        logbook::newest_signer(&station.logbook_dir()).unwrap(),
+        logbook::newest_signer(&station.logbook_dir(), &station.book().own()).unwrap(),
         Some(old.clone())
     );
     assert!(
@@ -219,7 +219,7 @@ fn the_next_key_signs_only_when_the_hub_has_taken_both_halves() {
     assert!(station.trial().is_none() && station.trial_taken(trial.hash).is_none());
     station.note("test", "ok", [].into()).unwrap();
     assert_eq!(
-        logbook::newest_signer(&station.logbook_dir()).unwrap(),
+        logbook::newest_signer(&station.logbook_dir(), &station.book().own()).unwrap(),
         Some(next.clone())
     );
     drop(station);
@@ -372,7 +372,7 @@ fn a_power_cut_at_any_moment_is_gone_on_from() {
         assert_eq!(station.lost_key, None, "{moment}");
         let begun = station.keys().own;
         station.note("test", "ok", [].into()).unwrap();
-        let signer = logbook::newest_signer(&station.logbook_dir()).unwrap();
+        let signer = logbook::newest_signer(&station.logbook_dir(), &station.book().own()).unwrap();
         assert_eq!(signer, Some(begun.clone()), "{moment}: it works at once");
         // What is still under way needs no new order; where nothing was begun, or all is done, there is nothing.
         let under_way = station.keys().next.map(|(next, _)| next);
@@ -392,6 +392,31 @@ fn a_power_cut_at_any_moment_is_gone_on_from() {
         assert!(rotations <= 1, "{moment}: said once");
         assert_eq!(desk.start().keys(), keys, "{moment}");
     }
+}
+
+#[test]
+fn an_entry_with_a_key_that_was_never_the_boxs_is_damage_and_no_lost_key() {
+    let desk = Desk::new(true);
+    let before = desk.listed().len();
+    let month = fs::read_dir(desk.path().join("logbook")).unwrap().next();
+    let path = month.unwrap().unwrap().path();
+    let text = fs::read_to_string(&path).unwrap();
+    let newest = text.lines().last().unwrap();
+    // As a changed header would name it.
+    let claims: serde_json::Value = open_claims(newest);
+    let odd = seal(&desk.hub, Kind::Event, &claims).unwrap();
+    fs::write(&path, text.replace(newest, &odd.jws)).unwrap();
+    let station = desk.start();
+    assert_eq!(station.lost_key, None);
+    drop(station);
+    assert_eq!(desk.listed().len(), before, "nothing is said of keys");
+}
+
+fn open_claims(jws: &str) -> serde_json::Value {
+    bridgepoint_protocol::envelope::peek(jws.as_bytes())
+        .unwrap()
+        .claims()
+        .unwrap()
 }
 
 #[test]

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use bridgepoint_protocol::envelope::Kind;
 use tokio::task::JoinHandle;
 
-use crate::logbook::{self, BookBroken, Texts};
+use crate::logbook::{self, BookBroken, Own, Texts};
 
 /// Ranges that wait; what is beyond is asked for again by the hub.
 const MOST_RANGES: usize = 8;
@@ -61,13 +61,14 @@ impl Resend {
     }
 
     /// Starts to read what comes next, where there is need and none is read.
-    pub(crate) fn read_on(&mut self, dir: impl FnOnce() -> PathBuf) {
+    pub(crate) fn read_on(&mut self, place: impl FnOnce() -> (PathBuf, Own)) {
         if self.reading.is_some() || !self.read.is_empty() {
             return;
         }
         if let Some(range) = self.wanted.pop_front() {
-            let (dir, wanted) = (dir(), range.clone());
-            let reading = tokio::task::spawn_blocking(move || logbook::texts(&dir, wanted, READ_BYTES));
+            let ((dir, own), wanted) = (place(), range.clone());
+            let reading = move || logbook::texts(&dir, &own, wanted, READ_BYTES);
+            let reading = tokio::task::spawn_blocking(reading);
             self.reading = Some((range, reading));
         }
     }

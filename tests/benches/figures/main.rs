@@ -33,12 +33,13 @@ mod verify;
 #[allow(dead_code, unused_imports)] // the agent uses more of it
 mod agent {
     pub(crate) mod disk;
+    pub(crate) mod key;
     pub(crate) mod logbook;
     pub(crate) mod said;
     pub(crate) mod state;
 }
 
-use agent::{disk, logbook, said, state};
+use agent::{disk, key, logbook, said, state};
 use anyhow::{Result, ensure};
 use bridgepoint_tests::scenario::{Line, Setting, Stage};
 use table::Row;

@@ -31,7 +31,7 @@ impl Bed {
 
     fn open(disk: &SimDisk) -> Logbook {
         let room = Room::new("/state/reserve".into(), RESERVE);
-        Logbook::open_on(Arc::new(disk.clone()), DIR.into(), address(), &nobody(), room).unwrap()
+        Logbook::open_on(Arc::new(disk.clone()), DIR.into(), address(), nobody(), room).unwrap()
     }
 
     fn append(&mut self, weight: Weight) -> Result<u64, LogbookError> {
@@ -178,7 +178,7 @@ fn the_reserve_is_made_of_real_blocks() {
     use std::os::unix::fs::MetadataExt as _;
     let root = tempfile::tempdir().unwrap();
     let state = StateDir::new(root.path().to_owned());
-    Logbook::open(&state, address(), &nobody()).unwrap();
+    Logbook::open(&state, address(), &key().verifying()).unwrap();
     let reserve = std::fs::metadata(root.path().join("reserve")).unwrap();
     assert_eq!(reserve.len(), super::RESERVE);
     assert!(reserve.blocks() * 512 >= reserve.len(), "{}", reserve.blocks());
