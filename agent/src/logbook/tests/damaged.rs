@@ -185,7 +185,12 @@ fn a_ragged_end_is_read_past_whatever_the_disk_does() {
         assert_eq!(book.outgoing(seq).unwrap().unwrap().jws, sealed.jws);
         let text = disk.read(&path).unwrap();
         assert!(text.starts_with(&ragged), "the damage stays where it is");
-        assert_eq!(open_on(&disk).unwrap().head(), Some((seq, sealed.hash)));
+        let again = open_on(&disk).unwrap();
+        assert_eq!(again.head(), Some((seq, sealed.hash)));
+        let read = |book: &Logbook, seq| book.outgoing(seq).unwrap().unwrap();
+        let waiting: Vec<u64> = book.outbox().collect();
+        assert_eq!(again.outbox().collect::<Vec<_>>(), waiting, "the gap entry too");
+        assert!(waiting.iter().all(|seq| read(&again, *seq) == read(&book, *seq)));
         let lines = text.split(|b| *b == b'\n').filter(|line| line.contains(&0xff));
         assert_eq!(lines.count(), 1, "on a line of its own");
     }
