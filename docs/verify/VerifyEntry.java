@@ -3,8 +3,9 @@
 //     java VerifyEntry.java box.jwk [hub.jwk ...] FILE
 //
 // FILE has one entry a line: a single report, or a month of a logbook (which needs hub.jwk too, for its receipts). Each
-// line's signature has to hold with the one of the given keys that its key id names. Numbers and links are not looked at:
-// verify_logbook.py and verify_logbook.mjs do that. It ends with 0, or with 1 and the line that does not hold.
+// line's signature has to hold with the one of the given keys that its key id names; a key that says whose it is ("of": "box" or
+// "hub") signs only what that side signs. Numbers and links are not looked at: verify_logbook.py and verify_logbook.mjs do
+// that. It ends with 0, or with 1 and the line that does not hold.
 
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
@@ -18,6 +19,7 @@ import java.util.Base64;
 import java.util.HashMap;
 import java.util.HexFormat;
 import java.util.Map;
+import java.util.Set;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 
@@ -26,6 +28,10 @@ public class VerifyEntry {
     private static final Pattern HEADER = Pattern.compile(
             "\\{\"alg\":\"EdDSA\",\"typ\":\"(bp-[a-z]+\\+jws)\",\"kid\":\"([A-Za-z0-9_-]{43})\"\\}");
     private static final Pattern X = Pattern.compile("\"x\"\\s*:\\s*\"([A-Za-z0-9_-]{43})\"");
+    // One key, and whose it is where that is said.
+    private static final Pattern KEY = Pattern.compile("\\{[^{}]*\\}");
+    private static final Pattern OF = Pattern.compile("\"of\"\\s*:\\s*\"([^\"]*)\"");
+    private static final Set<String> OF_HUB = Set.of("bp-receipt+jws", "bp-plan+jws", "bp-cmd+jws", "bp-hubkey+jws");
     // What stands before the 32 bytes of an Ed25519 key in X.509 (RFC 8410).
     private static final byte[] PREFIX = HexFormat.of().parseHex("302a300506032b6570032100");
 
@@ -35,17 +41,25 @@ public class VerifyEntry {
             System.exit(64);
         }
         Map<String, PublicKey> keys = new HashMap<>();
+        Map<String, String> whose = new HashMap<>();
         for (int i = 0; i < args.length - 1; i++) {
-            Matcher x = X.matcher(Files.readString(Path.of(args[i])));
-            while (x.find()) {
-                keys.put(kid(x.group(1)), key(x.group(1)));
+            Matcher given = KEY.matcher(Files.readString(Path.of(args[i])));
+            while (given.find()) {
+                Matcher x = X.matcher(given.group());
+                Matcher of = OF.matcher(given.group());
+                if (x.find()) {
+                    keys.put(kid(x.group(1)), key(x.group(1)));
+                    if (of.find()) {
+                        whose.put(kid(x.group(1)), of.group(1));
+                    }
+                }
             }
         }
         String file = args[args.length - 1];
         String[] lines = Files.readString(Path.of(file), StandardCharsets.ISO_8859_1).split("\n");
         for (int i = 0; i < lines.length; i++) {
             try {
-                System.out.println(typ(lines[i], keys) + "\t" + sha256(lines[i]));
+                System.out.println(typ(lines[i], keys, whose) + "\t" + sha256(lines[i]));
             } catch (Exception error) {
                 System.err.println(file + ":" + (i + 1) + ": " + error.getMessage());
                 System.exit(1);
@@ -53,7 +67,7 @@ public class VerifyEntry {
         }
     }
 
-    private static String typ(String line, Map<String, PublicKey> keys) throws Exception {
+    private static String typ(String line, Map<String, PublicKey> keys, Map<String, String> whose) throws Exception {
         String[] parts = line.split("\\.", -1);
         if (parts.length != 3) {
             throw new Exception("no compact JWS");
@@ -65,6 +79,10 @@ public class VerifyEntry {
         PublicKey key = keys.get(header.group(2));
         if (key == null) {
             throw new Exception("signed by a key that was not given: " + header.group(2));
+        }
+        String side = OF_HUB.contains(header.group(1)) ? "hub" : "box";
+        if (!whose.getOrDefault(header.group(2), side).equals(side)) {
+            throw new Exception("signed by a key that is not the " + side + "'s: " + header.group(2));
         }
         Signature signature = Signature.getInstance("Ed25519");
         signature.initVerify(key);

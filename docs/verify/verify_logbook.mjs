@@ -4,7 +4,8 @@
 //     node verify_logbook.mjs box.jwk hub.jwk 2026-10.log 2026-11.log
 //
 // box.jwk: the box's public key (bridgepoint-agent key show --json), the first one is enough: where it hands over to another
-// one, that one is followed. hub.jwk: the hub's (bridgepoint-hub key show --json). A set of keys ({"keys": [...]}) will do.
+// one, that one is followed. hub.jwk: the hub's (bridgepoint-hub key show --json). A set of keys ({"keys": [...]}) will do; of
+// one that says whose each is ("of": "box" or "hub"), only the keys of the right side are taken.
 // The files are months in order, from any month on. It ends with 0 when every signature, number and link holds.
 
 import { createHash, createPublicKey, verify } from "node:crypto";
@@ -22,10 +23,11 @@ const sha256 = (text) => createHash("sha256").update(text, "latin1").digest("bas
 const kidOf = ({ crv, kty, x }) => sha256(JSON.stringify({ crv, kty, x }));
 const known = (jwks) => new Map(jwks.map((jwk) => [kidOf(jwk), createPublicKey({ key: jwk, format: "jwk" })]));
 
-function keys(file) {
+function keys(file, whose) {
   const said = JSON.parse(readFileSync(file, "utf8"));
   // bridgepoint-hub prints the key together with its fingerprint.
-  return known((said.keys ?? [said, ...(said.former ?? [])]).map((key) => key.jwk ?? key));
+  const listed = said.keys ?? [said, ...(said.former ?? [])];
+  return known(listed.filter((key) => (key.of ?? whose) === whose).map((key) => key.jwk ?? key));
 }
 
 function need(holds, why) {
@@ -64,7 +66,11 @@ function successor(event, signer) {
   }
 }
 
-let [box, hub] = [keys(boxFile), keys(hubFile)];
+let [box, hub] = [keys(boxFile, "box"), keys(hubFile, "hub")];
+if ([...box.keys()].some((kid) => hub.has(kid))) {
+  console.error(`${boxFile} and ${hubFile} have a key in common: whose receipts are the hub's cannot be told`);
+  process.exit(1);
+}
 let [first, number, last, signer] = [null, null, null, null];
 const [hashes, witnessed, former] = [new Map(), new Set(), new Set()];
 

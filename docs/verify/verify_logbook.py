@@ -5,7 +5,8 @@
     venv/bin/python verify_logbook.py box.jwk hub.jwk 2026-10.log 2026-11.log
 
 box.jwk: the box's public key (bridgepoint-agent key show --json), the first one is enough: where it hands over to another
-one, that one is followed. hub.jwk: the hub's (bridgepoint-hub key show --json). A set of keys ({"keys": [...]}) will do.
+one, that one is followed. hub.jwk: the hub's (bridgepoint-hub key show --json). A set of keys ({"keys": [...]}) will do; of
+one that says whose each is ("of": "box" or "hub"), only the keys of the right side are taken.
 The files are months in order, from any month on. It ends with 0 when every signature, number and link holds.
 """
 
@@ -28,11 +29,12 @@ def kid_of(jwk):
     return sha256(json.dumps({name: jwk[name] for name in ("crv", "kty", "x")}, separators=(",", ":")).encode())
 
 
-def keys(path):
+def keys(path, whose):
     with open(path, encoding="utf-8") as file:
         said = json.load(file)
     # bridgepoint-hub prints the key together with its fingerprint.
-    jwks = [key.get("jwk", key) for key in said.get("keys", [said, *said.get("former", [])])]
+    listed = said.get("keys", [said, *said.get("former", [])])
+    jwks = [key.get("jwk", key) for key in listed if key.get("of", whose) == whose]
     return {kid_of(jwk): jwk for jwk in jwks}
 
 
@@ -111,7 +113,9 @@ class Walk:
 
 
 def main(box_file, hub_file, *books):
-    walk = Walk(keys(box_file), keys(hub_file))
+    walk = Walk(keys(box_file, "box"), keys(hub_file, "hub"))
+    if walk.box.keys() & walk.hub.keys():
+        sys.exit(f"{box_file} and {hub_file} have a key in common: whose receipts are the hub's cannot be told")
     for book in books:
         with open(book, "rb") as file:
             *lines, rest = file.read().split(b"\n")

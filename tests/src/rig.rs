@@ -41,7 +41,7 @@ pub mod sim;
 pub mod small_disk;
 pub mod tally;
 
-use std::io;
+use std::io::{self, Write as _};
 use std::net::TcpListener;
 use std::path::PathBuf;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -108,6 +108,12 @@ pub fn until<T>(what: &str, patience: Duration, mut done: impl FnMut() -> Result
         }
         std::thread::park_timeout(Duration::from_millis(10));
     }
+}
+
+/// Says on standard error what was left out and why, also from within a test: what `eprintln` says there nobody sees when
+/// the test passes.
+pub fn skipped(what: &str) {
+    let _nobody_reads_it = writeln!(io::stderr(), "SKIPPED: {what}");
 }
 
 /// The wall clock, UTC milliseconds: to plan a meeting that is soon.

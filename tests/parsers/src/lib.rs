@@ -22,6 +22,7 @@ mod line;
 mod links;
 mod media;
 pub mod mutate;
+mod probes;
 pub mod seeds;
 mod tape;
 
@@ -66,6 +67,19 @@ pub const TARGETS: &[Target] = &[
     target("topic", claims::topic),
     target("visca", dialects::visca),
 ];
+
+/// What breaks each limit, by a name of its own and in no list: so that the limits themselves are tried.
+const PROBES: &[Target] = &[
+    target("probe-memory", probes::memory),
+    target("probe-panic", probes::panics),
+    target("probe-spin", probes::spins),
+];
+
+/// The probe of that name.
+#[must_use]
+pub fn probe_of(name: &str) -> Option<Target> {
+    PROBES.iter().find(|probe| probe.name == name).copied()
+}
 
 const fn target(name: &'static str, run: fn(&[u8])) -> Target {
     Target { name, run }

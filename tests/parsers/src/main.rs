@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use bridgepoint_parsers::mutate::{Random, changed};
-use bridgepoint_parsers::{MAX_INPUT, TARGETS, Target, seeds, target_of};
+use bridgepoint_parsers::{MAX_INPUT, TARGETS, Target, probe_of, seeds, target_of};
 use rustix::process::{Resource, Rlimit, setrlimit};
 
 /// A parser has to do with less, whatever comes (the whole process, stack and libraries' own data included).
@@ -65,6 +65,7 @@ fn run(arguments: &[String]) -> Result<String, String> {
     }
     let name = target.ok_or(USAGE)?;
     let target = target_of(&name)
+        .or_else(|| probe_of(&name))
         .ok_or_else(|| format!("there is no target \"{name}\"; --list names them\n{USAGE}"))?;
     let inputs = read(&files)?;
     if inputs.is_empty() {

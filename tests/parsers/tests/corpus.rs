@@ -5,6 +5,7 @@
 
 #![allow(clippy::unwrap_used, missing_docs)] // a test file
 
+use std::os::unix::process::ExitStatusExt as _;
 use std::path::Path;
 use std::process::{Command, Output};
 
@@ -55,9 +56,37 @@ fn the_corpus_is_small_and_of_targets_that_there_are() {
     assert!(bytes <= CORPUS_CAP, "{bytes} bytes are kept");
 }
 
-/// The limit is one: a process that is given less than it needs says so, and not that all is well.
+/// The limits are limits: what takes more memory or time, or panics, ends the process, and not as if all were well.
 #[test]
-fn what_does_not_hold_is_not_passed() {
+fn what_breaks_a_limit_ends_the_process() {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("Cargo.toml");
+    let probe = |name: &str| {
+        Command::new(env!("CARGO_BIN_EXE_bridgepoint-parsers"))
+            .args([name, "--cpu", "1"])
+            .arg(&file)
+            .output()
+            .unwrap()
+    };
+    let said = |output: &Output| String::from_utf8_lossy(&output.stderr).into_owned();
+    let panics = probe("probe-panic");
+    assert_eq!(panics.status.code(), Some(101), "{}", said(&panics));
+    assert!(said(&panics).contains("the input: "), "{}", said(&panics));
+    let memory = probe("probe-memory");
+    assert_eq!(memory.status.signal(), Some(6), "{}", said(&memory));
+    assert!(said(&memory).contains("memory allocation"), "{}", said(&memory));
+    // SIGKILL at the hard limit, or SIGXCPU, which comes first where they differ.
+    let spins = probe("probe-spin");
+    assert!(
+        matches!(spins.status.signal(), Some(9 | 24)),
+        "{:?}: {}",
+        spins.status,
+        said(&spins)
+    );
+}
+
+/// What cannot be run says so.
+#[test]
+fn what_there_is_not_is_not_passed() {
     let none = run("nut", 0, Path::new("no-such-file"));
     assert_eq!(none.status.code(), Some(64));
     let wrong = run("no-such-target", 0, &seeds::corpus());

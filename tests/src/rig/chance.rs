@@ -27,6 +27,8 @@ pub enum Step {
     Daemon {
         /// Where it dies; else it is killed after the checks.
         death: Option<Death>,
+        /// What of its disk fails.
+        failing: Option<Failing>,
         /// How many it is asked for at most.
         checks: u64,
         /// Whether the power goes with it.
@@ -47,10 +49,12 @@ pub enum Step {
         /// Whether the power goes with it.
         cut: bool,
     },
-    /// A check on a disk that has only this many bytes left.
+    /// Checks on a disk that has only this many bytes left.
     Full {
         /// Bytes.
         left: u64,
+        /// Whether the daemon makes them.
+        daemon: bool,
     },
     /// Hub and broker fall.
     Fall,
@@ -92,15 +96,22 @@ impl Chance {
             return match self.below(10) {
                 0..4 => Step::Full {
                     left: self.below(9) * 700,
+                    daemon: self.below(3) == 0,
                 },
                 4 => Step::Check {
                     death: Some(self.death(8)),
                     failing: None,
                     cut,
                 },
+                5 | 6 => Step::Daemon {
+                    death: None,
+                    failing: Some(self.failing(20)),
+                    checks: 1 + self.below(4),
+                    cut,
+                },
                 _ => Step::Check {
                     death: None,
-                    failing: Some(self.failing()),
+                    failing: Some(self.failing(6)),
                     cut,
                 },
             };
@@ -117,12 +128,13 @@ impl Chance {
             },
             13..16 => Step::Daemon {
                 death: self.daemons_death(),
+                failing: None,
                 checks: 1 + self.below(4),
                 cut,
             },
             16 => Step::Left {
                 death: Death::Disk(4 + self.below(3)),
-                life_ms: 200 + self.below(200),
+                life_ms: 600 + self.below(600),
             },
             17 if rotates => Step::Rotate {
                 death: self.death(12),
@@ -144,9 +156,10 @@ impl Chance {
         }
     }
 
-    fn failing(&mut self) -> Failing {
+    /// A failure that begins within the first `disk` operations.
+    fn failing(&mut self, disk: u64) -> Failing {
         Failing {
-            from: 1 + self.below(6),
+            from: 1 + self.below(disk),
             count: [1, 2, 1000].get(self.below(3) as usize).copied().unwrap_or(1),
             errno: if self.below(2) == 0 { 5 } else { 28 },
         }
@@ -169,11 +182,20 @@ mod tests {
             let came = |is: fn(&Step) -> bool| draw(1).iter().any(is);
             assert!(came(|step| matches!(step, Step::Check { .. })));
             let of_kills = kind == Kind::Crash;
-            assert_eq!(came(|step| matches!(step, Step::Daemon { .. })), of_kills);
+            assert!(came(|step| matches!(step, Step::Daemon { .. })));
+            let fails = |step: &Step| matches!(step, Step::Daemon { failing: Some(_), .. });
+            assert_eq!(came(fails), !of_kills);
             assert_eq!(came(|step| matches!(step, Step::Killed { .. })), of_kills);
             assert_eq!(came(|step| matches!(step, Step::Left { .. })), of_kills);
             assert_eq!(came(|step| matches!(step, Step::Rotate { .. })), of_kills);
-            assert_eq!(came(|step| matches!(step, Step::Full { .. })), !of_kills);
+            assert_eq!(
+                came(|step| matches!(step, Step::Full { daemon: false, .. })),
+                !of_kills
+            );
+            assert_eq!(
+                came(|step| matches!(step, Step::Full { daemon: true, .. })),
+                !of_kills
+            );
         }
     }
 }

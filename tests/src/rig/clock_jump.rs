@@ -65,7 +65,7 @@ mod tests {
             assert!(drawn.iter().any(|jump| jump.starts_with(wanted)), "{wanted}");
         }
         let Some(library) = library() else {
-            eprintln!("skipped: there is no libfaketime (Debian package faketime)");
+            crate::rig::skipped("a clock that jumps: there is no libfaketime (Debian package faketime)");
             return;
         };
         let file = tempfile::NamedTempFile::new().unwrap();

@@ -10,8 +10,9 @@
 //! holds. What happens in a step depends on the seed and on the number of the room and the step alone.
 
 use std::fs;
+use std::os::unix::process::ExitStatusExt as _;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, ExitStatus};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Barrier, Mutex, PoisonError, RwLock, RwLockReadGuard};
 use std::thread;
@@ -26,7 +27,7 @@ use super::hub::Hub;
 use super::ledger::{Book, Ledger, Wrong};
 use super::process::{Output, Process, run, run_for};
 use super::tally::Tally;
-use super::{PATIENCE, clock_jump, small_disk, until};
+use super::{PATIENCE, clock_jump, http, ledger, skipped, small_disk, until};
 
 /// Kills of one room: its logbook stays short enough to be read after each.
 const EACH: u64 = 50;
@@ -39,6 +40,9 @@ const LANES: usize = 3;
 
 /// The last receipt comes within this, or something hangs: an entry is offered again after 30 s.
 const DRAIN: Duration = Duration::from_secs(60);
+
+/// Signal 9.
+const SIGKILL: i32 = 9;
 
 /// What is done to the programs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -92,20 +96,17 @@ impl Rig {
         let probe = Agent::new(&dir.path().join("probe"), "")?.with_program(self.agent.clone());
         let rotates = probe.run(&["key", "--help"])?.stdout.contains("rotate");
         if !rotates {
-            eprintln!(
-                "rig-{}: skipped: key rotate (this agent has none)",
-                self.kind.word()
-            );
+            skipped("key rotate (this agent has none)");
         }
         let jumps = if self.kind == Kind::Clock {
             clock_jump::library()
         } else {
             None
         };
-        if self.kind == Kind::Clock && jumps.is_none() {
-            eprintln!("rig-clock: skipped: there is no libfaketime (Debian package faketime)");
-            return Ok((Tally::begin(self.kind.word(), self.seed), None));
-        }
+        ensure!(
+            self.kind != Kind::Clock || jumps.is_some(),
+            "there is no libfaketime to turn the clock with; install it: apt-get install faketime"
+        );
         let rooms: Vec<(u64, u64)> = (0..self.kills.div_ceil(EACH))
             .map(|done| (done + 1, EACH.min(self.kills - done * EACH)))
             .collect();
@@ -183,7 +184,7 @@ impl Lane<'_> {
         done.with_context(|| format!("seed {}, room {number}, {}", self.rig.seed, room.doing))
     }
 
-    fn new_room(&self, number: u64) -> Result<Room> {
+    fn new_room(&mut self, number: u64) -> Result<Room> {
         let id = format!("rig-{number}");
         let dir = self.dir.join(&id);
         let config = format!(
@@ -197,6 +198,10 @@ impl Lane<'_> {
             Kind::Full if number % 2 == 1 => small_disk::SmallDisk::mount(agent.state())?,
             _ => None,
         };
+        if self.rig.kind == Kind::Full && number % 2 == 1 && small.is_none() {
+            self.tally
+                .count("rooms without a disk that is really full (no right to mount one)");
+        }
         let durable = dir.join("durable");
         let holds_back = self.rig.kind == Kind::Power || self.rig.kind == Kind::Clock;
         let disk = Disk::new(agent.state(), holds_back.then_some(&*durable))?;
@@ -245,6 +250,7 @@ impl Lane<'_> {
             self.tell(room, &format!("{args:?} dies at {death:?}, power cut: {cut}"));
             let mut command = self.command(room, args, Some(death), None)?;
             let output = run_for(&mut command, Duration::from_millis(500))?;
+            sound(&output)?;
             self.died(room, &output, cut)?;
         }
         self.tell(room, "key init");
@@ -270,7 +276,7 @@ impl Lane<'_> {
         match step {
             Step::Check { death, failing, cut } => {
                 let output = run(&mut self.command(room, &CHECK, *death, *failing)?)?;
-                self.checked(room, &output)?;
+                self.checked(room, &output, death.is_some())?;
                 if failing.is_some() {
                     self.tally.kills += 1;
                     self.tally.count("of them a disk that fails");
@@ -280,11 +286,16 @@ impl Lane<'_> {
             Step::Killed { after_ms, cut } => {
                 let mut command = self.command(room, &CHECK, None, None)?;
                 let output = run_for(&mut command, Duration::from_millis(*after_ms))?;
-                self.checked(room, &output)?;
+                self.checked(room, &output, true)?;
                 self.died(room, &output, *cut)
             }
-            Step::Daemon { death, checks, cut } => {
-                self.daemon(room, *death, *checks)?;
+            Step::Daemon {
+                death,
+                failing,
+                checks,
+                cut,
+            } => {
+                self.daemon(room, *death, *failing, *checks)?;
                 self.tally.kills += 1;
                 self.tally.count("of them of the daemon");
                 if *cut {
@@ -294,30 +305,40 @@ impl Lane<'_> {
             }
             Step::Left { death, life_ms } => {
                 let output = run(&mut self.command(room, &CHECK, Some(*death), None)?)?;
-                self.checked(room, &output)?;
+                self.checked(room, &output, true)?;
                 self.died(room, &output, false)?;
                 let mut daemon = self.command(room, &["run"], None, None)?;
                 let output = run_for(&mut daemon, Duration::from_millis(*life_ms))?;
+                // Nothing but the end of its time ends it.
+                ensure!(
+                    output.code == -1,
+                    "the daemon ended with {}:\n{}{}",
+                    output.code,
+                    output.stdout,
+                    output.stderr
+                );
+                sound(&output)?;
                 self.died(room, &output, true)
             }
             Step::Rotate { death, cut } => {
                 room.key = None;
                 let output = run(&mut self.command(room, &["key", "rotate"], Some(*death), None)?)?;
+                sound(&output)?;
                 self.tally.count("rotations");
                 self.died(room, &output, *cut)
             }
-            Step::Full { left } => self.full(room, *left),
+            Step::Full { left, daemon } => self.full(room, *left, *daemon),
             Step::Fall => self.fall(room),
         }
     }
 
-    /// What a check said. One that came to its end has a verdict.
-    fn checked(&mut self, room: &mut Room, output: &Output) -> Result<()> {
+    /// What a check said. One that came to its end has a verdict; only one whose death was ordered may be ended by a signal.
+    fn checked(&mut self, room: &mut Room, output: &Output, ordered: bool) -> Result<()> {
         let mut wrong = vec![];
         room.ledger.printed(&output.stdout, &mut wrong);
         self.found(wrong)?;
         ensure!(
-            (-1..=3).contains(&output.code),
+            (0..=3).contains(&output.code) || (ordered && output.code == -1),
             "the check ended with {}:\n{}{}",
             output.code,
             output.stdout,
@@ -326,14 +347,29 @@ impl Lane<'_> {
         Ok(())
     }
 
-    /// A daemon that dies by itself or is killed, and checks that it is asked for until then.
-    fn daemon(&mut self, room: &mut Room, death: Option<Death>, checks: u64) -> Result<()> {
-        let command = self.command(room, &["run"], death, None)?;
+    /// A daemon that dies where it was ordered or is killed, and checks that it is asked for until then. One that was not
+    /// ordered to die comes up and lives until it is killed, whatever its disk does.
+    fn daemon(
+        &mut self,
+        room: &mut Room,
+        death: Option<Death>,
+        failing: Option<Failing>,
+        checks: u64,
+    ) -> Result<()> {
+        if failing.is_some() {
+            // What a killed one has left there cannot be removed on a disk that fails: the daemon says so, and ends.
+            let _there = fs::remove_file(room.agent.state().join("agent.sock"));
+        }
+        let command = self.command(room, &["run"], death, failing)?;
         let mut daemon = Process::start("bridgepoint-agent run", &command)?;
-        // It may die before it says where its page is.
-        let _page = daemon.stdout_line(PATIENCE);
+        if let Err(silent) = daemon.stdout_line(PATIENCE) {
+            // It may die before it says where its page is, and in no other way.
+            let end = until("the daemon's end", PATIENCE, || daemon.end_so_far());
+            let ended = end.map_err(|_| silent)?;
+            return as_ordered(death, Some(ended), &daemon.said());
+        }
         for _ in 0..checks {
-            if daemon.is_gone()? {
+            if daemon.end_so_far()?.is_some() {
                 break;
             }
             let output = self.clean(room, &CHECK)?;
@@ -341,13 +377,9 @@ impl Lane<'_> {
             room.ledger.printed(&output.stdout, &mut wrong);
             self.found(wrong)?;
             // The daemon may have died over it, which is told as an internal error. Its socket is closed before it is gone.
-            let mut died = || {
-                until("the daemon's end", PATIENCE, || {
-                    Ok(daemon.is_gone()?.then_some(()))
-                })
-            };
+            let mut died = || until("the daemon's end", PATIENCE, || daemon.end_so_far());
             ensure!(
-                (0..=3).contains(&output.code) || died().is_ok(),
+                (0..=3).contains(&output.code) || (death.is_some() && died().is_ok()),
                 "the check ended with {}:\n{}{}\n{}",
                 output.code,
                 output.stdout,
@@ -355,18 +387,24 @@ impl Lane<'_> {
                 daemon.said()
             );
         }
+        as_ordered(death, daemon.end_so_far()?, &daemon.said())?;
         daemon.kill();
         Ok(())
     }
 
     /// The disk has `left` bytes for a while.
-    fn full(&mut self, room: &mut Room, left: u64) -> Result<()> {
+    fn full(&mut self, room: &mut Room, left: u64, daemon: bool) -> Result<()> {
         let Some(small) = &room.small else {
             return Ok(());
         };
         small.fill(left)?;
-        let output = self.clean(room, &CHECK)?;
-        self.checked(room, &output)?;
+        if daemon {
+            self.daemon(room, None, None, 2)?;
+            self.tally.count("of them of the daemon");
+        } else {
+            let output = self.clean(room, &CHECK)?;
+            self.checked(room, &output, false)?;
+        }
         self.look(room)?;
         if let Some(small) = &room.small {
             small.make_room()?;
@@ -374,7 +412,7 @@ impl Lane<'_> {
         self.tally.kills += 1;
         self.tally.count("of them a disk that is full");
         let output = self.clean(room, &CHECK)?;
-        self.checked(room, &output)
+        self.checked(room, &output, false)
     }
 
     /// The hub hangs while its broker takes what the box sends; then both are killed, and the hub comes back.
@@ -391,7 +429,7 @@ impl Lane<'_> {
         drop(hub);
         self.tally.count("falls of hub and broker");
         let output = stdout.context("the check")?;
-        self.checked(room, &output)?;
+        self.checked(room, &output, true)?;
         self.died(room, &output, false)
     }
 
@@ -448,6 +486,9 @@ impl Lane<'_> {
         if book.torn {
             self.tally.torn += 1;
         }
+        if self.rig.kind == Kind::Clock {
+            ledger::jumps(&book, &mut wrong);
+        }
         self.found(wrong)?;
         self.same_key(room)?;
         Ok(book)
@@ -465,7 +506,7 @@ impl Lane<'_> {
     fn whole(&mut self, room: &mut Room) -> Result<()> {
         let drained = until("the last receipt", DRAIN, || {
             let output = self.clean(room, &CHECK)?;
-            self.checked(room, &output)?;
+            self.checked(room, &output, false)?;
             Ok((self.look(room)?.waiting() == 0).then_some(()))
         });
         if let Err(error) = drained {
@@ -488,25 +529,40 @@ impl Lane<'_> {
         let shown = self.hub().room(&format!("quang-ninh/{}", room.id))?;
         let chain = shown.pointer("/chain/state").and_then(serde_json::Value::as_str);
         ensure!(chain == Some("complete"), "the hub shows the chain {chain:?}");
-        Ok(())
+        if self.rig.kind == Kind::Clock {
+            let jumps = ledger::jumps(&room.ledger.book()?, &mut vec![]);
+            self.tally.count_many("jumps in the logbooks", jumps);
+        }
+        self.serves(room)
+    }
+
+    /// After all that the daemon comes up once more, and shows its page.
+    fn serves(&mut self, room: &mut Room) -> Result<()> {
+        let command = self.command(room, &["run"], None, None)?;
+        let mut daemon = Process::start("bridgepoint-agent run", &command)?;
+        let page = daemon.stdout_line(PATIENCE)?;
+        let status = http::get(&page, "/api/status").with_context(|| daemon.said())?;
+        ensure!(
+            serde_json::from_str::<serde_json::Value>(&status.body).is_ok(),
+            "the page says no status: {status:?}\n{}",
+            daemon.said()
+        );
+        as_ordered(None, daemon.end_so_far()?, &daemon.said())?;
+        daemon.kill();
+        self.look(room).map(drop)
     }
 
     /// The first of what is wrong ends the rig; all of it is counted.
     fn found(&mut self, wrong: Vec<Wrong>) -> Result<()> {
-        let mut words = vec![];
-        for each in wrong {
-            match each {
-                Wrong::Lost(what) => {
-                    self.tally.lost += 1;
-                    words.push(format!("LOST: {what}"));
-                }
-                Wrong::Doubled(what) => {
-                    self.tally.doubled += 1;
-                    words.push(format!("DOUBLED: {what}"));
-                }
-                Wrong::Broken(what) => words.push(format!("BROKEN: {what}")),
-            }
-        }
+        self.tally.take(&wrong);
+        let words: Vec<String> = wrong
+            .into_iter()
+            .map(|each| match each {
+                Wrong::Lost(what) => format!("LOST: {what}"),
+                Wrong::Doubled(what) => format!("DOUBLED: {what}"),
+                Wrong::Broken(what) => format!("BROKEN: {what}"),
+            })
+            .collect();
         if words.is_empty() {
             return Ok(());
         }
@@ -518,5 +574,61 @@ impl Lane<'_> {
         if self.rig.verbose {
             eprintln!("{}: {doing} ({} kills)", room.id, self.tally.kills);
         }
+    }
+}
+
+/// Whether a program has ended as it was ordered: by SIGKILL, where it was to die, or not yet. And it says nothing of a panic.
+fn as_ordered(death: Option<Death>, ended: Option<ExitStatus>, said: &str) -> Result<()> {
+    let by_order = ended.is_none_or(|status| death.is_some() && status.signal() == Some(SIGKILL));
+    ensure!(by_order, "the daemon ended by itself ({ended:?}):\n{said}");
+    ensure!(!said.contains("panicked"), "the daemon panicked:\n{said}");
+    Ok(())
+}
+
+/// Whatever a command has come to: it has met no fault of its own.
+fn sound(output: &Output) -> Result<()> {
+    ensure!(
+        !matches!(output.code, 70 | 101) && !output.stderr.contains("panicked"),
+        "the command ended with {}:\n{}{}",
+        output.code,
+        output.stdout,
+        output.stderr
+    );
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_daemon_ends_only_as_it_was_ordered() {
+        let (killed, panicked) = (ExitStatus::from_raw(SIGKILL), ExitStatus::from_raw(101 << 8));
+        let (order, internal) = (Some(Death::Disk(1)), ExitStatus::from_raw(70 << 8));
+        assert!(as_ordered(None, None, "").is_ok());
+        assert!(as_ordered(order, None, "").is_ok());
+        assert!(as_ordered(order, Some(killed), "").is_ok());
+        assert!(
+            as_ordered(None, Some(killed), "").is_err(),
+            "nobody has killed it"
+        );
+        for ended in [panicked, internal, ExitStatus::from_raw(6)] {
+            assert!(as_ordered(order, Some(ended), "").is_err(), "{ended:?}");
+            assert!(as_ordered(None, Some(ended), "").is_err(), "{ended:?}");
+        }
+        assert!(as_ordered(None, None, "thread 'main' panicked at").is_err());
+    }
+
+    #[test]
+    fn a_command_that_fails_inside_is_not_passed() {
+        let ended = |code| {
+            sound(&Output {
+                code,
+                stdout: String::new(),
+                stderr: String::new(),
+            })
+        };
+        assert!([-1, 0, 1, 64].into_iter().all(|code| ended(code).is_ok()));
+        assert!([70, 101].into_iter().all(|code| ended(code).is_err()));
     }
 }

@@ -80,6 +80,7 @@ pub struct Ledger {
     store: PathBuf,
     printed: BTreeMap<u64, Value>,
     held: BTreeMap<u64, String>,
+    arrived: Vec<u64>,
     last_row: i64,
     receipted: BTreeMap<u64, EntryHash>,
     /// Lines that were read before: a logbook is read again after every kill.
@@ -96,6 +97,7 @@ impl Ledger {
             store: store.to_owned(),
             printed: BTreeMap::new(),
             held: BTreeMap::new(),
+            arrived: vec![],
             last_row: 0,
             receipted: BTreeMap::new(),
             known: HashMap::new(),
@@ -248,6 +250,23 @@ impl Ledger {
         Ok(())
     }
 
+    /// Whether what waited came to the hub in order, as far as the hub was looked at: ascending by number, each time anew
+    /// after one of so many interruptions, when what has no receipt yet is offered once more.
+    pub fn in_order(&self, interruptions: u64, wrong: &mut Vec<Wrong>) {
+        let back = |pair: &[u64]| match pair {
+            [before, after] if after < before => Some(format!("{after} after {before}")),
+            _ => None,
+        };
+        let steps: Vec<String> = self.arrived.windows(2).filter_map(back).collect();
+        if steps.len() as u64 > interruptions {
+            wrong.push(Wrong::Broken(format!(
+                "entries came to the hub out of order {} times, with {interruptions} interruptions: {}",
+                steps.len(),
+                steps.join(", ")
+            )));
+        }
+    }
+
     /// What the hub holds beyond what was read before.
     fn ask_hub(&mut self, wrong: &mut Vec<Wrong>) -> Result<()> {
         if !self.store.exists() {
@@ -269,6 +288,7 @@ impl Ledger {
         for row in found {
             let (id, seq, jws) = row?;
             self.last_row = id;
+            self.arrived.push(seq.unsigned_abs());
             if self.held.insert(seq.unsigned_abs(), jws).is_some() {
                 wrong.push(Wrong::Doubled(format!("the hub holds two entries {seq}")));
             }
@@ -302,6 +322,35 @@ fn read(line: &str) -> Read {
             .map_or(Read::Damaged, |seq| Read::Receipt(seq, receipt.hash)),
         Err(_) => Read::Damaged,
     }
+}
+
+/// A clock that is apart from the monotonic one by more than this was set by a jump: the agent's own 5 s, and what the whole
+/// seconds of `iat` may hide.
+const JUMP_MS: i64 = 7_500;
+
+/// Where the wall clock has jumped since the entry before (by `iat` and `mono_ms` of one boot), the entry does not claim to
+/// know the time, or is the event that tells of the jump. Gives how many jumps there are.
+pub fn jumps(book: &Book, wrong: &mut Vec<Wrong>) -> u64 {
+    let number = |kept: &Kept, key: &str| kept.claims.get(key).and_then(Value::as_i64);
+    let word = |kept: &Kept, key: &str| kept.claims.get(key).and_then(Value::as_str).map(str::to_owned);
+    let apart = |kept: &Kept| Some(number(kept, "iat")? * 1000 - number(kept, "mono_ms")?);
+    let mut found = 0;
+    for pair in book.entries.windows(2) {
+        let [before, after] = pair else { continue };
+        let moved = apart(before).zip(apart(after)).map(|(a, b)| (b - a).abs());
+        if word(before, "boot") != word(after, "boot") || moved.is_none_or(|ms| ms <= JUMP_MS) {
+            continue;
+        }
+        found += 1;
+        let believed = matches!(word(after, "clk").as_deref(), Some("ntp" | "rtc") | None);
+        if believed && word(after, "code").as_deref() != Some("host.clock-stepped") {
+            wrong.push(Wrong::Broken(format!(
+                "the clock had jumped before entry {}, which believes it",
+                after.seq
+            )));
+        }
+    }
+    found
 }
 
 /// Every number once, in order, from 1, each naming the one before it; what is missing was declared by a gap.
@@ -418,6 +467,45 @@ mod tests {
         assert!(matches!(&found(&twice, &[])[..], [Wrong::Doubled(_)]));
         let other = [all[0].clone(), whole(&lines(2))[1].clone()];
         assert!(matches!(&found(&other, &[])[..], [Wrong::Broken(_)]));
+    }
+
+    #[test]
+    fn what_waited_comes_in_order_but_for_what_is_offered_again() {
+        let mut ledger = Ledger::new("bai-chay", Path::new("/none"), Path::new("/none"));
+        ledger.arrived = vec![1, 2, 3, 6, 7, 4, 5, 8];
+        let mut wrong = vec![];
+        ledger.in_order(1, &mut wrong);
+        assert_eq!(wrong, []);
+        ledger.in_order(0, &mut wrong);
+        assert!(
+            matches!(&wrong[..], [Wrong::Broken(why)] if why.ends_with("4 after 7")),
+            "{wrong:?}"
+        );
+    }
+
+    #[test]
+    fn an_entry_after_a_jump_does_not_believe_the_clock() {
+        let found = |clk: &str, code: &str, iat: i64| {
+            let mut book = Book::default();
+            let claims = [(1000, "ntp", "x"), (iat, clk, code)];
+            for (seq, (iat, clk, code)) in (1..).zip(claims) {
+                book.entries.push(Kept {
+                    seq,
+                    prev: EntryHash::ZERO,
+                    hash: EntryHash::ZERO,
+                    kind: Kind::Event,
+                    claims: json!({"boot": "b", "iat": iat, "mono_ms": seq * 1000, "clk": clk, "code": code}),
+                    jws: String::new(),
+                });
+            }
+            let mut wrong = vec![];
+            (jumps(&book, &mut wrong), wrong.len())
+        };
+        assert_eq!(found("ntp", "x", 1001), (0, 0));
+        assert_eq!(found("ntp", "x", 1031), (1, 1));
+        assert_eq!(found("rtc", "x", 0), (1, 1));
+        assert_eq!(found("stepped", "x", 0), (1, 0));
+        assert_eq!(found("ntp", "host.clock-stepped", 0), (1, 0));
     }
 
     #[test]

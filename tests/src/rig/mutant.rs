@@ -1,5 +1,5 @@
 //! The agent with a line spoilt: `tests/rigs/mutants/*.toml`. A rig that does not find what it is there to find proves nothing,
-//! so each of these has to be found; and one whose loss only a power cut shows has to stay hidden from a mere kill.
+//! so each of these has to be found: something is lost, doubled or broken. An error of the rig finds nothing. And one whose loss only a power cut shows has to stay hidden from a mere kill.
 //!
 //! The sources are copied, spoilt and built beside the real ones, with the libraries that are built already; the real hub,
 //! broker and rig are used. A mutant whose line is no longer in the sources says so, and is to be written anew.
@@ -14,11 +14,12 @@ use serde::Deserialize;
 
 use super::kill::{Kind, Rig};
 use super::process::{run_for, succeed};
+use super::tally::Tally;
 
 /// The rig that has to find a mutant is run with these seeds until it does; the one that cannot, with the first.
 const SEEDS: [u64; 3] = [1, 2, 3];
 
-/// Kills in each: two rooms.
+/// Kills with each seed: two rooms.
 const KILLS: u64 = 100;
 
 /// A build may take this long on a slow machine.
@@ -34,6 +35,8 @@ pub struct Mutant {
     pub rig: Word,
     /// A rig that cannot.
     pub hidden_from: Option<Word>,
+    /// Kills with each seed, where two rooms are too few.
+    pub kills: Option<u64>,
     /// What is changed.
     pub edit: Vec<Edit>,
 }
@@ -108,10 +111,11 @@ pub fn all(only: Option<&str>) -> Result<bool> {
     for (name, mutant) in chosen {
         println!("mutant {name}: {}", mutant.title);
         let agent = build(mutant).with_context(|| format!("mutant {name}"))?;
-        let found = found_by(mutant.rig.kind(), &agent, &SEEDS)?;
+        let kills = mutant.kills.unwrap_or(KILLS);
+        let found = found_by(mutant.rig.kind(), &agent, &SEEDS, kills)?;
         holds &= found;
         if let Some(blind) = mutant.hidden_from {
-            let seen = found_by(blind.kind(), &agent, SEEDS.get(..1).unwrap_or_default())?;
+            let seen = found_by(blind.kind(), &agent, SEEDS.get(..1).unwrap_or_default(), kills)?;
             holds &= !seen;
         }
     }
@@ -119,24 +123,37 @@ pub fn all(only: Option<&str>) -> Result<bool> {
 }
 
 /// Whether a rig finds that something is wrong with this agent.
-fn found_by(kind: Kind, agent: &Path, seeds: &[u64]) -> Result<bool> {
+fn found_by(kind: Kind, agent: &Path, seeds: &[u64], kills: u64) -> Result<bool> {
     for seed in seeds {
         let rig = Rig {
             kind,
             seed: *seed,
-            kills: KILLS,
+            kills,
             agent: Some(agent.to_owned()),
             verbose: false,
         };
         let (tally, wrong) = rig.run()?;
         println!("  {tally}");
-        if let Some(wrong) = wrong {
-            println!("  found: {wrong:#}");
+        if is_found(&tally, wrong)? {
             return Ok(true);
         }
     }
     println!("  not found by rig-{}", kind.word());
     Ok(false)
+}
+
+/// Whether this is what a mutant has done, by what was counted. Anything else that went wrong is an error of the rig.
+fn is_found(tally: &Tally, wrong: Option<anyhow::Error>) -> Result<bool> {
+    match wrong {
+        Some(wrong) if tally.holds() => {
+            Err(wrong.context("the rig did not come to its end, and has found nothing"))
+        }
+        Some(wrong) => {
+            println!("  found: {wrong:#}");
+            Ok(true)
+        }
+        None => Ok(!tally.holds()),
+    }
 }
 
 /// The files that a mutant changes, as they are then.
@@ -255,6 +272,16 @@ fn borrow(built: &Path, target: &Path) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_error_of_the_rig_finds_nothing() {
+        let mut tally = Tally::begin("crash", 1);
+        let error = || Some(anyhow::anyhow!("the hub did not start"));
+        assert!(!is_found(&tally, None).unwrap());
+        assert!(is_found(&tally, error()).is_err());
+        tally.broken = 1;
+        assert!(is_found(&tally, error()).unwrap());
+    }
 
     #[test]
     fn every_mutant_fits_the_sources() {

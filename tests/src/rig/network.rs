@@ -32,6 +32,9 @@ const DRAIN: Duration = Duration::from_secs(180);
 /// A sign of life in so many seconds: the least that the box takes, so that dead lines are seen soon.
 const KEEP_ALIVE_S: u64 = 5;
 
+/// What is counted of them.
+const BROKERS: &str = "brokers killed";
+
 /// The rig.
 #[derive(Debug, Clone, Copy)]
 pub struct Net {
@@ -92,8 +95,13 @@ impl Net {
                 if self.verbose {
                     eprintln!("rig-net: round {round}: {fault:?} for {} ms", long.as_millis());
                 }
-                tally.kills += 1;
-                suffer(&mut hub_and_line, fault, long)
+                if suffer(&mut hub_and_line, fault, long)? {
+                    tally.kills += 1;
+                    if fault == Fault::Broker {
+                        tally.count(BROKERS);
+                    }
+                }
+                Ok(())
             });
             over.store(true, Ordering::SeqCst);
             let printed = growing.join().unwrap_or_else(|_| bail!("the checks gave up"))?;
@@ -103,6 +111,11 @@ impl Net {
         for output in &printed {
             ledger.printed(&output.stdout, &mut wrong);
         }
+        ensure!(
+            self.rounds < 7 || tally.besides.iter().any(|(what, _)| *what == BROKERS),
+            "no broker was killed in {} rounds",
+            self.rounds
+        );
         if self.verbose {
             eprintln!("rig-net: calm; the daemon so far:\n{}", daemon.said());
         }
@@ -111,8 +124,7 @@ impl Net {
             eprintln!("rig-net: the daemon in the end:\n{}", daemon.said());
         }
         tally.acknowledged = ledger.acknowledged();
-        tally.lost = count(&wrong, |wrong| matches!(wrong, Wrong::Lost(_)));
-        tally.doubled = count(&wrong, |wrong| matches!(wrong, Wrong::Doubled(_)));
+        tally.take(&wrong);
         tally.besides.push(("connections", place.proxy.connections()));
         let wrong = calm
             .err()
@@ -191,13 +203,15 @@ fn fault(chance: &mut Chance, round: u64) -> Fault {
     }
 }
 
-fn suffer((hub, proxy): &mut (&mut Hub, &Proxy), fault: Fault, long: Duration) -> Result<()> {
+/// Gives whether it came about.
+fn suffer((hub, proxy): &mut (&mut Hub, &Proxy), fault: Fault, long: Duration) -> Result<bool> {
+    let mut done = true;
     match fault {
         Fault::Line(line) => proxy.set(line),
         Fault::Broker => {
             proxy.set(Line::Pass);
             // One that is just being started again has no number yet.
-            let _there = hub.kill_broker();
+            done = hub.kill_broker().is_ok();
         }
         Fault::Hub => {
             proxy.set(Line::Pass);
@@ -211,9 +225,5 @@ fn suffer((hub, proxy): &mut (&mut Hub, &Proxy), fault: Fault, long: Duration) -
     proxy.set(Line::Pass);
     // A moment to breathe, so that something is on its way when the next fault comes.
     thread::park_timeout(long / 2);
-    Ok(())
-}
-
-fn count(wrong: &[Wrong], which: impl Fn(&Wrong) -> bool) -> u64 {
-    wrong.iter().filter(|wrong| which(wrong)).count() as u64
+    Ok(done)
 }

@@ -120,12 +120,12 @@ impl Process {
         Ok(status.code().unwrap_or(-1))
     }
 
-    /// Whether it has ended.
+    /// How it has ended, if it has.
     ///
     /// # Errors
     /// When the system does not say.
-    pub fn is_gone(&mut self) -> Result<bool> {
-        Ok(self.child.try_wait()?.is_some())
+    pub fn end_so_far(&mut self) -> Result<Option<ExitStatus>> {
+        Ok(self.child.try_wait()?)
     }
 
     /// Ends it at once (SIGKILL), as a power cut would.

@@ -32,10 +32,10 @@ impl SmallDisk {
             .args(["-t", "tmpfs", "-o", &options, "tmpfs"])
             .arg(at))?;
         if mounted.code != 0 {
-            eprintln!(
-                "rig-full: skipped: a disk that is really full (mount: {})",
+            super::skipped(&format!(
+                "a disk that is really full (mount: {})",
                 mounted.stderr.trim()
-            );
+            ));
             return Ok(None);
         }
         Ok(Some(Self { at: at.to_owned() }))

@@ -4,6 +4,7 @@
 use std::fmt;
 use std::time::Instant;
 
+use super::ledger::Wrong;
 use super::now;
 
 /// What a rig has done and found.
@@ -20,6 +21,8 @@ pub struct Tally {
     pub lost: u64,
     /// Those that are there twice.
     pub doubled: u64,
+    /// Places where the chain does not hold, whatever was acknowledged.
+    pub broken: u64,
     /// Half-written last lines that were found after a kill.
     pub torn: u64,
     /// What else this rig counts, e.g. `("refused by the disk", 12)`.
@@ -38,6 +41,7 @@ impl Tally {
             acknowledged: 0,
             lost: 0,
             doubled: 0,
+            broken: 0,
             torn: 0,
             besides: vec![],
         }
@@ -48,10 +52,22 @@ impl Tally {
         self.count_many(what, 1);
     }
 
-    fn count_many(&mut self, what: &'static str, more: u64) {
+    /// Counts several.
+    pub fn count_many(&mut self, what: &'static str, more: u64) {
         match self.besides.iter_mut().find(|(known, _)| *known == what) {
             Some((_, count)) => *count += more,
             None => self.besides.push((what, more)),
+        }
+    }
+
+    /// Counts what is wrong.
+    pub fn take(&mut self, wrong: &[Wrong]) {
+        for each in wrong {
+            match each {
+                Wrong::Lost(_) => self.lost += 1,
+                Wrong::Doubled(_) => self.doubled += 1,
+                Wrong::Broken(_) => self.broken += 1,
+            }
         }
     }
 
@@ -61,16 +77,17 @@ impl Tally {
         self.acknowledged += other.acknowledged;
         self.lost += other.lost;
         self.doubled += other.doubled;
+        self.broken += other.broken;
         self.torn += other.torn;
         for (what, count) in &other.besides {
             self.count_many(what, *count);
         }
     }
 
-    /// Whether everything that was acknowledged is there, once.
+    /// Whether everything that was acknowledged is there, once, and the chain holds.
     #[must_use]
     pub fn holds(&self) -> bool {
-        self.lost == 0 && self.doubled == 0
+        self.lost == 0 && self.doubled == 0 && self.broken == 0
     }
 }
 
@@ -78,8 +95,15 @@ impl fmt::Display for Tally {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "rig-{}: seed {}, {} kills, {} acknowledged, {} lost, {} doubled, {} torn tails repaired",
-            self.rig, self.seed, self.kills, self.acknowledged, self.lost, self.doubled, self.torn
+            "rig-{}: seed {}, {} kills, {} acknowledged, {} lost, {} doubled, {} broken, {} torn tails repaired",
+            self.rig,
+            self.seed,
+            self.kills,
+            self.acknowledged,
+            self.lost,
+            self.doubled,
+            self.broken,
+            self.torn
         )?;
         for (what, count) in &self.besides {
             write!(f, ", {count} {what}")?;
@@ -100,12 +124,14 @@ mod tests {
         tally.count("hubs killed");
         let line = tally.to_string();
         assert!(
-            line.starts_with("rig-crash: seed 7, 3 kills, 0 acknowledged, 0 lost, 0 doubled"),
+            line.starts_with("rig-crash: seed 7, 3 kills, 0 acknowledged, 0 lost, 0 doubled, 0 broken"),
             "{line}"
         );
         assert!(line.contains(", 2 hubs killed, "), "{line}");
         assert!(tally.holds());
-        tally.lost = 1;
-        assert!(!tally.holds());
+        tally.broken = 1;
+        let mut all = Tally::begin("crash", 7);
+        all.add(&tally);
+        assert!(!all.holds());
     }
 }

@@ -10,6 +10,7 @@ use bridgepoint_protocol::claims::Enrol;
 use bridgepoint_protocol::envelope::{EntryHash, Kind, SigningKey, seal};
 use bridgepoint_protocol::logbook::{Keys, verify};
 use bridgepoint_protocol::rotation;
+use bridgepoint_tests::rig::built;
 use bridgepoint_tests::rig::process::{Output, run};
 use bridgepoint_tests::rig::room::with_another;
 use serde_json::{Value, json};
@@ -219,6 +220,70 @@ fn the_programs_of_the_documents_follow_keys_gaps_and_what_entries_commit_to() -
 }
 
 #[test]
+fn a_set_that_says_whose_its_keys_are_is_listened_to() -> Result<()> {
+    let Some(packages) = Packages::fetched()? else {
+        return Ok(());
+    };
+    let dir = tempfile::tempdir()?;
+    let (mut book, former) = nine(dir.path())?;
+    let [set, unsaid, file] = ["set.json", "unsaid.json", "2026-11.log"].map(|name| dir.path().join(name));
+    let one = |key: &SigningKey, of: Option<&str>| -> Result<Value> {
+        let mut jwk = serde_json::to_value(key.verifying().jwk())?;
+        if let Some(of) = of {
+            jwk["of"] = json!(of);
+        }
+        Ok(jwk)
+    };
+    let whole = [
+        one(&former, Some("box"))?,
+        one(&book.key, Some("box"))?,
+        one(&book.hub, Some("hub"))?,
+    ];
+    write(&set, &json!({ "keys": whole }).to_string())?;
+    let all = [one(&former, None)?, one(&book.key, None)?, one(&book.hub, None)?];
+    write(&unsaid, &json!({ "keys": all }).to_string())?;
+    let told = |book: &Book, keys: &Path| -> Result<Vec<(i32, String)>> {
+        write(&file, &(book.lines.join("\n") + "\n"))?;
+        let mut programs = vec![
+            packages.bare_python(&docs().join("verify_logbook.py")),
+            packages.bare_node(&docs().join("verify_logbook.mjs")),
+        ];
+        for program in &mut programs {
+            program.args([keys, keys]).arg(&file);
+        }
+        let mut ours = Command::new(built("bridgepoint-agent")?);
+        ours.arg("verify").arg(&file).arg("--key").arg(keys);
+        ours.args(["--lang", "en", "--state"])
+            .arg(dir.path().join("nobody"));
+        programs.push(ours);
+        let told = |program: &mut Command| {
+            let Output { code, stdout, stderr } = run(program)?;
+            Ok((code, stdout + &stderr))
+        };
+        programs.iter_mut().map(told).collect()
+    };
+    for (code, said) in told(&book, &set)? {
+        assert_eq!(code, 0, "{said}");
+    }
+    // Who could have signed what is not known here: the box's own receipts would pass.
+    for (code, said) in told(&book, &unsaid)? {
+        assert_eq!(code, 1, "{said}");
+    }
+    // The last receipt, by the box itself.
+    let (seq, hash) = book.head;
+    let receipt = json!({"v": 1, "org": "quang-ninh", "room": "bai-chay", "iat": 0, "seq": seq, "hash": hash, "received_ms": 7});
+    for key in [&book.key, &former] {
+        let forged = seal(key, Kind::Receipt, &receipt)?.jws;
+        *book.lines.last_mut().context("a receipt")? = forged;
+        for (code, said) in told(&book, &set)? {
+            assert_eq!(code, 1, "{said}");
+            assert!(said.contains(":18: ") || said.contains("line 18"), "{said}");
+        }
+    }
+    Ok(())
+}
+
+#[test]
 #[ignore = "needs a JDK (Debian: openjdk-17-jdk-headless): cargo test -p bridgepoint-tests --test interop -- --ignored java"]
 fn java_alone_verifies_reports_and_refuses_what_was_changed() -> Result<()> {
     let java = |files: &[&Path]| -> Result<Output> {
@@ -275,5 +340,16 @@ fn java_alone_verifies_reports_and_refuses_what_was_changed() -> Result<()> {
     }
     write(&file, report)?;
     assert_eq!(java(&[&keys[1], &file])?.code, 1, "with another's key");
+    // A set that says whose its keys are: the box's word is no receipt.
+    let marked = |of: &str| -> Result<PathBuf> {
+        let mut jwk: Value = serde_json::from_str(&fs::read_to_string(&hub)?)?;
+        jwk["of"] = json!(of);
+        let path = dir.path().join(format!("{of}.json"));
+        write(&path, &json!({ "keys": [jwk] }).to_string())?;
+        Ok(path)
+    };
+    write(&file, &book.lines[1])?;
+    assert_eq!(java(&[&marked("hub")?, &file])?.code, 0);
+    assert_eq!(java(&[&marked("box")?, &file])?.code, 1, "a receipt by the box");
     Ok(())
 }

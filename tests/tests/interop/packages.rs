@@ -9,8 +9,8 @@ use std::process::Command;
 use std::sync::Mutex;
 
 use anyhow::{Context as _, Result};
-use bridgepoint_tests::rig::built;
 use bridgepoint_tests::rig::process::succeed;
+use bridgepoint_tests::rig::{built, skipped};
 
 /// One test fetches, the others find it.
 static FETCHING: Mutex<()> = Mutex::new(());
@@ -26,7 +26,7 @@ impl Packages {
     /// Fetches what is missing; `None` when it was not wanted.
     pub(crate) fn fetched() -> Result<Option<Self>> {
         if std::env::var("SKIP_PYPI").is_ok_and(|said| said == "1") {
-            eprintln!("SKIPPED: SKIP_PYPI=1, so nobody else's program has checked anything");
+            skipped("SKIP_PYPI=1, so nobody else's program has checked anything");
             return Ok(None);
         }
         let _one_at_a_time = FETCHING.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
