@@ -4,6 +4,10 @@ use super::holdback::{Death, Failing};
 use super::kill::Kind;
 use crate::sim::random::Random;
 
+/// The operation on the disk by which a check makes its entry durable: its sync in the logbook, after the session's file. Deaths
+/// have to come around it.
+pub const CHECK_KEEPS: u64 = 10;
+
 /// One step of a rig.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Step {
@@ -39,7 +43,9 @@ pub enum Step {
     Left {
         /// Where the check dies.
         death: Death,
-        /// How long the daemon lives, milliseconds.
+        /// Where the daemon dies: best before it writes down that the hub has it.
+        daemon: Death,
+        /// How long the daemon lives else, milliseconds.
         life_ms: u64,
     },
     /// The key is handed over to the next one.
@@ -99,7 +105,7 @@ impl Chance {
                     daemon: self.below(3) == 0,
                 },
                 4 => Step::Check {
-                    death: Some(self.death(8)),
+                    death: Some(self.death(CHECK_KEEPS + 2)),
                     failing: None,
                     cut,
                 },
@@ -111,14 +117,14 @@ impl Chance {
                 },
                 _ => Step::Check {
                     death: None,
-                    failing: Some(self.failing(6)),
+                    failing: Some(self.failing(CHECK_KEEPS + 2)),
                     cut,
                 },
             };
         }
         match self.below(20) {
             0..10 => Step::Check {
-                death: Some(self.death(9)),
+                death: Some(self.death(CHECK_KEEPS + 6)),
                 failing: None,
                 cut,
             },
@@ -133,7 +139,8 @@ impl Chance {
                 cut,
             },
             16 => Step::Left {
-                death: Death::Disk(4 + self.below(3)),
+                death: Death::Disk(CHECK_KEEPS - 1 + self.below(3)),
+                daemon: Death::Disk(CHECK_KEEPS - 4 + self.below(8)),
                 life_ms: 600 + self.below(600),
             },
             17 if rotates => Step::Rotate {
@@ -152,7 +159,7 @@ impl Chance {
         match self.below(4) {
             0 => None,
             1 => Some(Death::Net(1 + self.below(40))),
-            _ => Some(Death::Disk(1 + self.below(16))),
+            _ => Some(Death::Disk(1 + self.below(CHECK_KEEPS + 10))),
         }
     }
 

@@ -351,4 +351,27 @@ mod tests {
         assert_ne!(on(&disk, wrote, None, Some(full)), 0);
         assert_eq!(names(&disk), [pair("a", "\0\0\0\0")]);
     }
+
+    /// Deaths are ordered by number: they are to hit what a check does to keep its entry.
+    #[test]
+    fn a_check_keeps_its_entry_where_the_deaths_are_drawn() {
+        let dir = tempfile::tempdir().unwrap();
+        let config = crate::rig::agent::small_room("rig-1", "tcp://127.0.0.1:9", Some("mqtt://127.0.0.1:9"));
+        let agent = crate::rig::agent::Agent::new(dir.path(), &config).unwrap();
+        let disk = Disk::new(agent.state(), None).unwrap();
+        let note = dir.path().join("note");
+        for _ in 0..2 {
+            let _of_the_one_before = fs::remove_file(&note);
+            let mut command = agent.command(&["check", "--only", "host", "--json"]).unwrap();
+            command.envs(disk.environment(None, None).unwrap());
+            run(command.env("HOLDBACK_NOTE", &note)).unwrap();
+        }
+        let noted = fs::read_to_string(&note).unwrap();
+        let keeps = format!("{} sync ", crate::rig::chance::CHECK_KEEPS);
+        let line = noted.lines().find(|line| line.starts_with(&keeps));
+        assert!(
+            line.is_some_and(|line| Path::new(line).extension().is_some_and(|kind| kind == "log")),
+            "CHECK_KEEPS of chance.rs is to be counted anew:\n{noted}"
+        );
+    }
 }

@@ -303,13 +303,17 @@ impl Lane<'_> {
                 }
                 Ok(())
             }
-            Step::Left { death, life_ms } => {
+            Step::Left {
+                death,
+                daemon,
+                life_ms,
+            } => {
                 let output = run(&mut self.command(room, &CHECK, Some(*death), None)?)?;
                 self.checked(room, &output, true)?;
                 self.died(room, &output, false)?;
-                let mut daemon = self.command(room, &["run"], None, None)?;
+                let mut daemon = self.command(room, &["run"], Some(*daemon), None)?;
                 let output = run_for(&mut daemon, Duration::from_millis(*life_ms))?;
-                // Nothing but the end of its time ends it.
+                // Nothing but its death or the end of its time ends it.
                 ensure!(
                     output.code == -1,
                     "the daemon ended with {}:\n{}{}",
