@@ -370,39 +370,31 @@ mod tests {
     }
 
     /// Whether the program's loop, one thread in a test, goes on while `asked` reads the logbook.
-    async fn goes_on<T>(
-        month: std::path::PathBuf,
-        asked: impl Future<Output = T>,
-        meanwhile: impl FnOnce(),
-    ) -> (T, bool) {
-        let (open, opened) = tokio::sync::oneshot::channel();
+    async fn goes_on<T>(month: std::path::PathBuf, asked: impl Future<Output = T>) -> (T, bool) {
         let (alive, is_alive) = std::sync::mpsc::channel();
         let writer = tokio::task::spawn_blocking(move || {
-            // Opening it waits for the reader, who then waits until it is closed.
-            let _writer = OpenOptions::new().write(true).open(month).unwrap();
-            open.send(()).unwrap();
-            is_alive.recv_timeout(Duration::from_secs(20)).is_ok()
+            let went_on = is_alive.recv_timeout(Duration::from_secs(20)).is_ok();
+            // Until now the reader has waited to open it.
+            drop(OpenOptions::new().write(true).open(month).unwrap());
+            went_on
         });
+        // Polled after `asked` was begun.
         let watched = async {
-            opened.await.unwrap();
-            meanwhile();
             let _late = alive.send(());
             writer.await.unwrap()
         };
-        tokio::join!(asked, watched)
+        tokio::join!(biased; asked, watched)
     }
 
     #[tokio::test]
     async fn who_asks_for_what_reads_the_logbook_holds_nobody_else_up() {
         let (_dir, front, month) = slow();
         let asked = front.accept_baseline("A".into(), "B".into());
-        let (accepted, went_on) = goes_on(month.clone(), asked, || {}).await;
+        let (accepted, went_on) = goes_on(month.clone(), asked).await;
         assert!(matches!(accepted, Err(AcceptError::NothingToAccept)));
         assert!(went_on);
         let before = front.station.key();
-        // Delivery asks at each of its turns.
-        let trial = || assert!(front.station.trial().is_none());
-        let (turned, went_on) = goes_on(month, front.rotate_key(), trial).await;
+        let (turned, went_on) = goes_on(month, front.rotate_key()).await;
         let turned = turned.unwrap();
         assert!(went_on && turned.keys.own != *before.kid());
     }

@@ -195,14 +195,14 @@ async fn work_that_blocks_does_not_hold_a_run_that_is_stopped() {
             .success()
     );
     let (stop, cancel) = watch::channel(false);
-    let (run, _steps) = bed.run(&["host.logbook"], cancel);
+    let (run, mut steps) = bed.run(&["host.logbook"], cancel);
     let making = tokio::spawn(run.make());
-    // Opening it waits for the reader: now the logbook is being verified.
-    let writer = tokio::task::spawn_blocking(move || std::fs::OpenOptions::new().write(true).open(month));
-    let writer = writer.await.unwrap().unwrap();
+    while !matches!(steps.recv().await.unwrap(), Progress::Started { .. }) {}
     stop.send_replace(true);
     let findings = making.await.unwrap();
-    drop(writer);
+    // Until now the reader has waited to open it.
+    let writer = tokio::task::spawn_blocking(move || std::fs::OpenOptions::new().write(true).open(month));
+    drop(writer.await.unwrap().unwrap());
     let logbook = findings.iter().find(|f| f.check == "host.logbook").unwrap();
     assert_eq!(
         (logbook.status(), logbook.code.as_str()),

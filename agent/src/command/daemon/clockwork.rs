@@ -354,10 +354,11 @@ mod tests {
             Manager::of_this_program(Lang::Vi),
         );
         let (alive, is_alive) = std::sync::mpsc::channel();
-        // Open: it is being read now, until the writer is closed.
         let writer = tokio::task::spawn_blocking(move || {
-            let _writer = std::fs::OpenOptions::new().write(true).open(month).unwrap();
-            is_alive.recv_timeout(Duration::from_secs(20)).is_ok()
+            let went_on = is_alive.recv_timeout(Duration::from_secs(20)).is_ok();
+            // Until now the reader has waited to open it.
+            drop(std::fs::OpenOptions::new().write(true).open(month).unwrap());
+            went_on
         });
         let following = tokio::spawn(clockwork.follow(asker.pulse(Part::Clock)));
         let (well, mut told) = tokio::sync::mpsc::unbounded_channel();
