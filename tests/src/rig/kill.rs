@@ -503,12 +503,13 @@ impl Lane<'_> {
         let Some(key) = &room.key else {
             return Ok(());
         };
-        match room.agent.fingerprint() {
-            Ok(now) if *key == now => Ok(()),
-            other => self.found(vec![Wrong::Lost(format!(
-                "the box's key was {key}, and is {other:?}"
-            ))]),
+        let now = room.agent.fingerprint().unwrap_or_else(|why| format!("{why:#}"));
+        if *key == now {
+            return Ok(());
         }
+        self.found(vec![Wrong::Lost(format!(
+            "the box's key was {key}, and is {now}"
+        ))])
     }
 
     /// The whole look: everything has its receipt, the logbook verifies, the hub holds the same and shows it once.
