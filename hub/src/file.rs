@@ -5,6 +5,8 @@ use std::io::{self, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::Path;
 
+use rustix::fs::{FlockOperation, flock};
+
 /// Makes a directory and its parents, readable by its owner only.
 ///
 /// # Errors
@@ -35,6 +37,21 @@ pub fn create(path: &Path, bytes: &[u8]) -> io::Result<()> {
     fs::remove_file(&beside)?;
     linked?;
     sync_dir_of(path)
+}
+
+/// Takes a lock file for itself, as long as what this gives lives.
+///
+/// # Errors
+/// [`io::ErrorKind::WouldBlock`] when another program has it; else as the system says.
+pub fn lock(path: &Path) -> io::Result<File> {
+    let file = OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(0o600)
+        .open(path)?;
+    flock(&file, FlockOperation::NonBlockingLockExclusive)?;
+    Ok(file)
 }
 
 /// Moves a file over another in the same directory: after this call it is there, also after a power cut.

@@ -3,9 +3,8 @@
 //! Everything asynchronous runs on one thread; the desk has its own, since a database blocks. When all of it is up,
 //! `<state>/serve.json` says where.
 
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io;
-use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -337,20 +336,13 @@ async fn start_broker(
 /// One `serve` at a time for one state directory.
 fn lock(state: &Path) -> Result<File, Trouble> {
     let path = state.join("serve.lock");
-    let file = OpenOptions::new()
-        .write(true)
-        .create(true)
-        .truncate(false)
-        .mode(0o600)
-        .open(&path);
-    let file = file.map_err(|e| unwritable(&path, &e))?;
-    match flock(&file, FlockOperation::NonBlockingLockExclusive) {
-        Ok(()) => {
+    match file::lock(&path) {
+        Ok(file) => {
             // What a killed predecessor has left says nothing any more.
             let _ = std::fs::remove_file(state.join("serve.json"));
             Ok(file)
         }
-        Err(rustix::io::Errno::WOULDBLOCK) => {
+        Err(e) if e.kind() == io::ErrorKind::WouldBlock => {
             let shown = state.display();
             Err(Trouble::internal(both(
                 format!(
@@ -361,7 +353,7 @@ fn lock(state: &Path) -> Result<File, Trouble> {
                 ),
             )))
         }
-        Err(e) => Err(unwritable(&path, &e.into())),
+        Err(e) => Err(unwritable(&path, &e)),
     }
 }
 

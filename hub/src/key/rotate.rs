@@ -5,15 +5,13 @@
 //! statement (`former-keys.json`); the next key over the former one's file, which takes the former private half away.
 //! Whatever is interrupted leaves the former key in use, and a statement that was not followed by its key is dropped.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File};
 use std::io;
-use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 use bridgepoint_protocol::envelope::{Jwk, SigningKey, VerifyingKey};
 use bridgepoint_protocol::rotation::{PublishedKey, hub_statement};
 use ring::rand::SystemRandom;
-use rustix::fs::{FlockOperation, flock};
 use serde::{Deserialize, Serialize};
 
 use super::{no_key, path, read, unusable};
@@ -121,20 +119,13 @@ fn former_path(state: &Path) -> PathBuf {
 /// One at a time: of two that rotate at once, one would vouch for a key that is nobody's.
 fn alone(state: &Path) -> Result<File, Trouble> {
     let path = state.join("key.lock");
-    let file = OpenOptions::new()
-        .write(true)
-        .create(true)
-        .truncate(false)
-        .mode(0o600)
-        .open(&path);
-    let file = file.map_err(|e| unusable(&path, &e))?;
-    flock(&file, FlockOperation::NonBlockingLockExclusive).map_err(|_| {
-        Trouble::internal(both(
+    file::lock(&path).map_err(|e| match e.kind() {
+        io::ErrorKind::WouldBlock => Trouble::internal(both(
             "Một lệnh khác đang đổi khóa của máy chủ. Chờ lệnh đó xong.",
             "Another command is replacing the hub's key. Wait for it to end.",
-        ))
-    })?;
-    Ok(file)
+        )),
+        _ => unusable(&path, &e),
+    })
 }
 
 #[cfg(test)]
