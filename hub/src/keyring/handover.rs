@@ -97,12 +97,14 @@ impl Keyring {
         let mut changed = Vec::new();
         let lower = former.end.is_none_or(|end| seq < end);
         match former.state {
-            KeyState::Approved if key.state == KeyState::Next => changed.push(RoomKey {
-                state: KeyState::Former,
-                end: Some(seq),
-                decided_ms: Some(now_ms),
-                ..former.clone()
-            }),
+            // Also one that was revoked before this came: the box has gone over to it all the same.
+            KeyState::Approved if key.state == KeyState::Next || key.state == KeyState::Revoked => changed
+                .push(RoomKey {
+                    state: KeyState::Former,
+                    end: Some(seq),
+                    decided_ms: Some(now_ms),
+                    ..former.clone()
+                }),
             // Before a number was written down nothing of a revoked key counts, which is less.
             KeyState::Revoked if former.end.is_none() => {}
             KeyState::Former | KeyState::Revoked if lower => changed.push(RoomKey {

@@ -382,6 +382,48 @@ fn a_key_that_was_revoked_from_a_later_number_on_goes_with_the_one_that_named_it
     assert_eq!(again.iter().map(|k| &k.kid).collect::<Vec<_>>(), [old.kid()]);
 }
 
+/// What a key that was revoked later on has signed before comes before the decision, or after it: the ranges are the same.
+#[test]
+fn a_revocation_and_what_comes_late_below_it_may_come_in_either_order() {
+    for late in [false, true] {
+        let mut rig = rig();
+        let mut it = rig.enrolled("abc/one");
+        let (report, event) = (it.topic("report"), it.topic("event"));
+        let next = signing_key();
+        let rotated = it.hands_over(&next);
+        assert_eq!(rig.receipted(&event, &rotated), [Some(1)]);
+        let old = std::mem::replace(&mut it.key, next);
+        let second = it.ready();
+        let revoke = |rig: &mut Rig, it: &Box| {
+            decide(
+                &mut rig.store(),
+                &it.at,
+                it.key.kid(),
+                Decision::Revoke(Some(3)),
+                NOW,
+            )
+            .unwrap();
+            rig.desk.tick(NOW).unwrap();
+        };
+        if late {
+            revoke(&mut rig, &it);
+        }
+        assert_eq!(rig.receipted(&report, &second), [Some(2)], "below the number");
+        if !late {
+            revoke(&mut rig, &it);
+        }
+        let standing = [old.kid(), it.key.kid()].map(|kid| {
+            let key = rig.key(&it.at, kid);
+            (key.state, key.end)
+        });
+        let expected = [(KeyState::Former, Some(2)), (KeyState::Revoked, Some(3))];
+        assert_eq!(standing, expected, "late: {late}");
+        it.key = old;
+        let third = it.ready();
+        assert_eq!(rig.receipted(&report, &third), [], "the one before it is over");
+    }
+}
+
 #[test]
 fn of_two_keys_that_were_named_the_later_word_counts() {
     for late_first in [false, true] {

@@ -237,6 +237,11 @@ impl Model {
                     }
                     room.own = Some(kid.clone());
                 }
+                // A key that an operator revoked from a later number on has signed all the same: the one before it is over.
+                let key = &room.keys[kid];
+                if key.revoked.is_some() && key.named.as_ref().map(|(_, by)| by) == room.own.as_ref() {
+                    room.own = None;
+                }
                 let mut receipts = vec![(at.clone(), Some(*seq), *hash)];
                 if let Some((next, proof)) = names {
                     receipts.extend(self.names(at, kid, *seq, next, *proof));
