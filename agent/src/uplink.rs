@@ -429,6 +429,35 @@ impl Driver {
         End::Stopped
     }
 
+    /// How delivery stands on a connection on which the hub is the right one.
+    fn standing(&self) -> Standing {
+        match self.delivery.set_aside() {
+            Some((_, why)) => Standing::Refused { why },
+            None => Standing::Online,
+        }
+    }
+
+    /// The hub is there and has taken this box.
+    fn online(&self) {
+        let standing = self.standing();
+        self.tell.send_if_modified(|told| {
+            let changes = *told != standing;
+            *told = standing;
+            changes
+        });
+    }
+
+    /// What was refused is taken now.
+    fn settle(&self) {
+        if matches!(*self.tell.borrow(), Standing::Refused { .. }) {
+            self.online();
+        }
+    }
+
+    fn enrolled(&self) -> bool {
+        self.station.pin().enrolled.as_ref() == Some(self.station.key().kid())
+    }
+
     fn publish_readiness(&self, session: &mut Session) {
         let Some(report) = self.station.last_full() else {
             return;

@@ -6,7 +6,7 @@ use bridgepoint_protocol::text::Lang;
 use bridgepoint_protocol::topic::RoomTopic;
 
 use super::mqtt::{Put, Session, Tag};
-use super::{Driver, Standing, Why, reason};
+use super::{Driver, Why, reason};
 use crate::clock;
 use crate::station::Station;
 
@@ -69,7 +69,7 @@ impl Driver {
             .read_on(|| (station.logbook_dir(), station.book().own()));
     }
 
-    pub(super) fn offer_enrolment(&mut self, session: &mut Session, enrolled: bool) {
+    fn offer_enrolment(&mut self, session: &mut Session, enrolled: bool) {
         if !self.subscribed {
             self.subscribe(session);
         }
@@ -100,36 +100,7 @@ impl Driver {
         self.tell.send_replace(self.standing());
     }
 
-    /// How delivery stands on a connection on which the hub is the right one.
-    pub(super) fn standing(&self) -> Standing {
-        match self.delivery.set_aside() {
-            Some((_, why)) => Standing::Refused { why },
-            None => Standing::Online,
-        }
-    }
-
-    /// The hub is there and has taken this box.
-    pub(super) fn online(&self) {
-        let standing = self.standing();
-        self.tell.send_if_modified(|told| {
-            let changes = *told != standing;
-            *told = standing;
-            changes
-        });
-    }
-
-    /// What was refused is taken now.
-    pub(super) fn settle(&self) {
-        if matches!(*self.tell.borrow(), Standing::Refused { .. }) {
-            self.online();
-        }
-    }
-
-    pub(super) fn enrolled(&self) -> bool {
-        self.station.pin().enrolled.as_ref() == Some(self.station.key().kid())
-    }
-
-    pub(super) fn enrolment(&mut self) -> Result<Sealed, String> {
+    fn enrolment(&mut self) -> Result<Sealed, String> {
         if let Some(sealed) = &self.enrolment {
             return Ok(sealed.clone());
         }
